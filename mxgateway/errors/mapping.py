@@ -121,9 +121,8 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
             site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED, retryable=True,
         )  # fmt: skip
     if isinstance(fault, faults.ConnectionFault):
-        unseen = "" if fault.processed else "; the gateway did not see the request"
         hint = texts.UNANSWERED if isinstance(fault, faults.UnansweredFault) else texts.DROPPED
-        return _unavailable(f"{fault}{_during(site)} at {site.endpoint}{unseen}", hint, site, phase)
+        return _unavailable(f"{fault}{_during(site)} at {site.endpoint}{_unseen(fault)}", hint, site, phase)
     if isinstance(fault, faults.CertificateFileFault):
         return MxGatewayTlsError(str(fault), hint=f"{fault.remedy}; nothing was sent", site=site, phase="tls")
     if isinstance(fault, ProxyFault):
@@ -197,7 +196,7 @@ def _is_of_control(site: CallSite) -> bool:
 
 
 def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
-    text = f"{fault.code.name} from {site.endpoint}{_during(site)}: {fault.message or 'no further message'}"
+    text = f"{fault.code.name} from {site.endpoint}{_during(site)}: {fault.message or 'no further message'}{_unseen(fault)}"
     cls, hint, retryable = _rpc_class(fault, site)
     if cls is MxGatewayTimeoutError and site.timeout is not None:
         text += f" (timeout {in_seconds(site.timeout)})"
@@ -286,6 +285,10 @@ def _from_protocol_status(fault: ProtocolStatusFault, site: CallSite) -> MxGatew
 
 def _within(site: CallSite) -> str:
     return f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
+
+
+def _unseen(fault: TransportFault) -> str:
+    return "" if fault.processed else "; the gateway did not see the request"
 
 
 def _during(site: CallSite) -> str:

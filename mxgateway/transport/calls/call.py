@@ -230,10 +230,7 @@ class Call(Generic[Request, Reply]):
 
     def _should_resend(self, fault: Exception) -> bool:
         """Return True, once, if the gateway certainly did not process the attempt, and no reply has begun."""
-        stream = self.stream
-        if self._resent or stream is None:
-            return False
-        if not (self._is_turned_away(fault) or (stream.headers is None and is_unprocessed(fault))):
+        if self._resent or self.stream is None or not (self._is_turned_away(fault) or is_unprocessed(fault)):
             return False
         self._resent = True
         if self._options.progress is not None:

@@ -28,7 +28,6 @@ _FROM_RESET: Final[dict[int, GrpcStatus]] = {
 
 
 _RESET_MEANS: Final[dict[int, str]] = {
-    ErrorCodes.REFUSED_STREAM: "; the gateway did not see the request",
     ErrorCodes.ENHANCE_YOUR_CALM: ": the client exceeds its limits (bandwidth, or load)",
     ErrorCodes.INADEQUATE_SECURITY: ": the connection is not secure enough for it",
     ErrorCodes.HTTP_1_1_REQUIRED: ": it requires HTTP/1.1, which gRPC cannot use",

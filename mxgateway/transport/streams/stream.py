@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
-from mxgateway.errors.faults import ClosedFault, PeerFault
+from mxgateway.errors.faults import ClosedFault, PeerFault, TransportFault
 from mxgateway.transport.http2 import frames
 from mxgateway.transport.http2.floods import INFORMATIONAL_NOISE, FloodGuard
 from mxgateway.transport.http2.grpclib_seam import ErrorCodes
@@ -240,7 +240,10 @@ class OpenStream(PushedReply[M]):
         return self.reset or (self.ended and self.sent)
 
     def fail(self, fault: BaseException) -> None:
-        """End the call with `fault`; a sender can stop."""
+        """End the call with `fault`; a sender can stop. If the reply has begun, the peer has seen the request, whatever
+        it says."""
+        if self.headers is not None and isinstance(fault, TransportFault):
+            fault.processed = True
         super().fail(fault)
         self._outgoing = b""
         self.wake_sender()

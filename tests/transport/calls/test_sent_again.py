@@ -101,6 +101,21 @@ async def test_what_is_in_doubt_after_it_was_sent_again_is_not_sent_a_third_time
         assert len(server.seen) == 2
 
 
+@each_proof
+async def test_a_call_whose_reply_has_begun_was_perhaps_processed_and_is_not_sent_again(fault: Fault) -> None:
+    async def begins_a_reply(peer: Http2Peer, request: Request) -> None:
+        await peer.send(peer.headers(request.stream_id))
+        await fault(peer, request)
+
+    async with Gateway(begins_a_reply, times=2) as server, channel_to(server, retry=QUICK) as channel:
+        progress = Progress()
+        with pytest.raises(MxGatewayTransportError) as caught:
+            await requests.invoke_raw(channel, wrapped(WRITE), None, progress)
+        assert (progress.sent, is_unprocessed(caught.value.__cause__)) == (True, False)
+        assert "did not see" not in str(caught.value)
+        assert len(server.seen) == 1
+
+
 async def test_a_call_that_nobody_takes_any_more_was_surely_not_sent() -> None:
     async def goes_away_for_good(peer: Http2Peer, request: Request) -> None:
         assert server._server is not None

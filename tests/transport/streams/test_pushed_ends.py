@@ -280,7 +280,8 @@ async def test_the_cause_of_an_end_tells_whether_it_was_announced_as_routine(how
 
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
-        await peer.send(peer.headers(request.stream_id), *frames(peer, request))
+        headers = [peer.headers(request.stream_id)] if processed else []  # a reply that has begun was processed
+        await peer.send(*headers, *frames(peer, request))
         await peer.send(DataFrame(request.stream_id, messages(1, 3)))  # it runs for a while
         if aborted:
             await taken.wait()
