@@ -112,6 +112,8 @@ class StreamOrder:
             return True
         if sequence - last > MAX_JUMP:
             return self._refuse(f"event {sequence} after event {last}", hides=True)
+        # Where a jump's first event comes again, that may have been invented, and events been lost since that it skipped.
+        self.hides_events = self.hides_events or any(landing == sequence for *_, landing in self._jumps)
         jump = self._disproves(sequence)
         if jump is None and sequence <= last:
             return self._refuse(f"event {sequence} after event {last}", hides=False)

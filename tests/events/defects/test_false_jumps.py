@@ -205,6 +205,24 @@ def test_a_mark_over_an_event_that_may_be_invented_may_hide_what_has_its_number(
     assert stream.confused
 
 
+@each_row("breaks_off", [False, True])
+def test_the_landing_of_a_jump_that_comes_again_may_have_been_invented_and_what_is_expected_is_in_doubt(
+    breaks_off: bool,
+) -> None:
+    stream = Stream(0)
+    stream.deliver(1, 2, 3)
+    stream.deliver(6)
+    if breaks_off:
+        stream.break_off()
+    assert not stream.confused
+    stream.deliver(6)
+    assert stream.confused
+    stream.deliver(7, 8)
+    stream.deliver(8)
+    (reader,) = stream.readers
+    assert (reader.events, reader.lost, stream.confused) == ([1, 2, 3, 6, 7, 8], [4, 5], 1)
+
+
 def test_an_event_that_was_passed_over_brings_nothing_twice_when_a_later_reader_has_it_replayed() -> None:
     stream = Stream(0)
     stream.deliver(1, 2, 3, 4)
