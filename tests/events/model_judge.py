@@ -143,7 +143,7 @@ class Judge:
         if session_id not in self.lied_to and (twice := delivered & told):
             raise Wrong(f"events {sorted(twice)} were delivered and told as lost")
         # Where all between was lost, nothing shows that the invented event is not the one of its number. A mark of lost
-        # events that begins behind it, or that covers it, shows that all between was lost.
+        # events that begins behind it, that covers it or ends right before it shows that all between was lost.
         taken = {
             each
             for session, true, number in self.false_numbers
@@ -151,7 +151,7 @@ class Judge:
             and (
                 number + 1 in told
                 or missing.issuperset(range(true + 1, number))
-                or any(of == session and after <= true and number < oldest for of, after, oldest in self.marks)
+                or any(of == session and after <= true and number <= oldest for of, after, oldest in self.marks)
             )
             for each in range(true + 1, number + 1)
         }
