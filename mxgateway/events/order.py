@@ -12,8 +12,8 @@ from mxgateway.events.reader import Reader
 KEPT_JUMPS: Final = 16
 """Jumps that are remembered, in case they prove to be false."""
 RESTART: Final = 8
-"""Refused events in a row, numbered one after another, that prove that the worker has restarted its numbers: no gateway
-sends as many twice."""
+"""Events in a row, numbered one after another, that prove a place in the numbers: refused ones that the worker has
+restarted its numbers, for no gateway sends as many twice; those after a jump that it was none of the gateway's lies."""
 
 
 class StreamOrder:
@@ -29,7 +29,8 @@ class StreamOrder:
         """The sequence up to which the stream has come."""
         self._jumps: deque[tuple[int, int, int]] = deque(maxlen=KEPT_JUMPS)
         """The last jumps. Of each: the last event before it, the first event after it, and the readers' position after
-        it, -1 where that position is certain. An event from within a jump proves that the jump was false."""
+        it, -1 where that position is certain. An event from within a jump proves that the jump was false, unless as many
+        have followed as prove a restart."""
         self._refused: list[Event] = []
         """The last refused events, as long as their numbers follow one another."""
         self._refused_at = after
@@ -44,7 +45,7 @@ class StreamOrder:
         """The position to which a false jump has set the stream back."""
         self.lost = 0
         """How many events the gateway has reported as lost with the last delivery."""
-        if before is not None and (jumps := before._jumps):
+        if before is not None and (jumps := before._open_jumps()):
             # An event from within a jump is no proof if it is replayed and other events have followed the jump, or if
             # somebody else may have read it before the first event. The event after a passed one is no jump's landing.
             self._jumps += (
@@ -52,6 +53,12 @@ class StreamOrder:
                 for jump in jumps
                 if jump[1] <= after + 1 or (jump[0] and before.last <= jumps[-1][1] - (jump[2] < 0))
             )
+
+    def _open_jumps(self) -> deque[tuple[int, int, int]]:
+        """Return the jumps that may be false; forget them when enough events have followed."""
+        if self._jumps and self._jumps[-1][1] + RESTART <= self.last:
+            self._jumps.clear()
+        return self._jumps
 
     def sure(self, position: int) -> int:
         """Return the sequence after which to open a stream for the events after `position`.
@@ -89,11 +96,12 @@ class StreamOrder:
     def check(self, events: Iterable[Event]) -> list[Event | Loss]:
         """Return those events that can be believed, and the losses among them."""
         self.nonsense, self.hides_events, self.rewound, self.lost = "", False, None, 0
+        self._open_jumps()
         believed: list[Event | Loss] = []
         for event in events:
             before = self.last
             if self._accepts(event):
-                if self.last < before:  # what came after the false jump is dropped
+                if event.worker_sequence and self.last <= before:  # what came after the false jump is dropped
                     believed = [each for each in believed if _number(each) < event.worker_sequence]
                 believed.append(event)
             elif self._restarts(event):

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mxgateway.events.cursor import MAX_JUMP, Cursor, LossCause
+from mxgateway.events.order import RESTART
 from tests.events.cursors import LARGEST, Stream, Taken
 from tests.rows import each_row
 from tests.wire.profiles import bounded
@@ -59,6 +60,7 @@ DELIVERIES = st.lists(
 @bounded(1_000)
 @given(DELIVERIES)
 @example([[("next", 1), ("hole", 2), ("next", 1)], [("again", 1)]])
+@example([[("false mark", 1), ("hole", 2)]])
 def test_nonsense_hides_no_event_and_doubles_none_but_behind_a_jump_that_was_false(deliveries: list[Any]) -> None:
     gateway, stream = Confused(), Stream(0)
     (reader,) = stream.readers
@@ -100,6 +102,19 @@ def test_a_jump_that_was_true_is_no_excuse_for_an_event_that_has_come_before() -
     (reader,) = stream.readers
     assert reader.events == [1, 2, 3, 10, 11, 12, 13, 14]
     assert reader.lost == list(range(4, 10))
+
+
+def test_an_event_from_inside_a_jump_that_enough_have_followed_is_ignored_and_nothing_is_told_again() -> None:
+    stream = Stream(0)
+    stream.deliver(1, 2, 3)
+    stream.deliver(10)
+    stream.deliver(*range(11, 11 + RESTART))
+    stream.deliver(5)
+    stream.break_off()
+    assert stream.order.last == 10 + RESTART
+    stream.deliver(11 + RESTART)
+    (reader,) = stream.readers
+    assert (reader.events, reader.lost) == ([1, 2, 3, *range(10, 12 + RESTART)], list(range(4, 10)))
 
 
 def test_events_may_come_twice_where_a_stream_begins_somewhere_in_the_middle() -> None:

@@ -63,3 +63,13 @@ def test_jumps_of_before_excuse_no_number_behind_the_new_beginning() -> None:
     taken(order, cursor, *NEW)
     assert taken(order, cursor, 9, 10, 11, 11) == [9, 10, 11]
     assert order.rewound is None
+
+
+def test_a_jump_that_was_true_long_ago_is_no_excuse_for_a_new_beginning() -> None:
+    order, cursor = StreamOrder(0), Cursor(0)
+    taken(order, cursor, 20)
+    assert order.deliver(events_of(*range(21, 21 + RESTART)), [])
+    order = StreamOrder(order.last, before=order)
+    assert taken(order, cursor, *NEW)[1:] == list(NEW)
+    assert order.is_restarted
+    assert order.rewound is None
