@@ -119,7 +119,7 @@ class BoardSupervisor:
     def end(self) -> None:
         """Close everything; `ended` waits for that. Idempotent."""
         self._finish(SubscriptionState.CLOSED)
-        if self._task is not None and not self._task.cancelling():
+        if self._task is not None:  # also if it is just being cancelled: by a timeout, that would not end it
             self._task.cancel()
 
     async def ended(self) -> None:

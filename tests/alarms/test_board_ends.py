@@ -122,6 +122,25 @@ async def test_a_board_that_has_ended_leaves_nothing_behind_without_the_collecto
         gc.enable()
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
+async def test_a_board_that_is_closed_in_the_moment_in_which_its_pause_ends_is_closed(
+    proxy: FaultProxy, proxied: GatewayClient, *, again: bool
+) -> None:
+    async with proxied.alarm_board(recovery=QUICK) as board:
+        await proxy.refuse()
+        proxy.reset_all()
+        await until(lambda: board.state is RECOVERING)
+        task = board._supervisor._task
+        assert task is not None
+        async with asyncio.timeout(10):
+            while not task.cancelling():  # by the timeout of the pause
+                await asyncio.sleep(0)
+            if again:
+                board._supervisor.end()
+            await board.aclose()
+        assert task.done()
+
+
 async def test_a_board_that_was_dropped_in_an_interruption_makes_no_further_attempt(
     gateway: SimulatedGateway, proxy: FaultProxy, proxied: GatewayClient
 ) -> None:
