@@ -69,7 +69,9 @@ def stalls(load: str) -> Callable[[], float | None]:
 
 def cases() -> Iterator[Any]:
     """Yield each fault at each load with each policy; on another loop than asyncio's with one policy, each in its turn."""
-    for (place, fault), (turn, load), (number, overflow) in product(*map(enumerate, (FAULTS, LOADS, Overflow))):
+    for (place, fault), (turn, load), (number, overflow) in product(
+        enumerate(FAULTS), enumerate(LOADS), enumerate(Overflow)
+    ):
         if LOOP == "asyncio" or (place + turn) % len(Overflow) == number:
             yield pytest.param(fault, load, overflow, id=f"{fault.name}-{load}-{overflow.value}")
 
