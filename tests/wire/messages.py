@@ -132,6 +132,7 @@ def _fill_value(draw: st.DrawFn, value: Any, depth: int) -> None:
 
 def _value(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     if field.type == FieldDescriptor.TYPE_ENUM:
+        assert field.enum_type is not None
         if field.enum_type.full_name == "google.protobuf.NullValue":
             return st.just(0)
         return st.sampled_from([*field.enum_type.values_by_number, 99, -5])

@@ -12,7 +12,9 @@ seconds = st.floats(min_value=1e-6, max_value=3600.0)
 
 
 @given(initial=seconds, longest=seconds, count=st.integers(1, 200), seed=st.integers())
-def test_every_delay_lies_within_a_bound_that_doubles_up_to_its_cap(initial, longest, count, seed) -> None:
+def test_every_delay_lies_within_a_bound_that_doubles_up_to_its_cap(
+    initial: float, longest: float, count: int, seed: int
+) -> None:
     backoff = Backoff(initial, longest, random.Random(seed))
     bound = min(initial, longest)
     for attempt in range(count):
@@ -23,7 +25,7 @@ def test_every_delay_lies_within_a_bound_that_doubles_up_to_its_cap(initial, lon
 
 
 @given(initial=seconds, longest=seconds, count=st.integers(1, 5000))
-def test_a_reset_begins_anew_however_long_the_series_was(initial, longest, count) -> None:
+def test_a_reset_begins_anew_however_long_the_series_was(initial: float, longest: float, count: int) -> None:
     backoff = Backoff(initial, longest)
     for _ in range(count):
         backoff.next()

@@ -13,6 +13,7 @@ from mxgateway import GatewayClient, TlsOptions
 from mxgateway.errors.faults import UnansweredFault
 from mxgateway.transport.connecting import attempt, happy_eyeballs
 from mxgateway.transport.connecting.resolver import Address, interleave
+from mxgateway.transport.http2.protocol import GatewayProtocol
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, RawServer, drops_attempts, full_backlog, silent
 from tests.peers.network.certificates import ServerCertificate
 from tests.peers.network.connect_proxy import ConnectProxy
@@ -162,7 +163,7 @@ async def test_a_connection_that_is_given_up_at_any_moment_leaves_nothing_behind
 
 
 async def test_a_connection_that_is_lost_in_the_moment_of_its_handing_over_is_lost_to_who_has_it_then() -> None:
-    class Lost(attempt.GatewayProtocol):
+    class Lost(GatewayProtocol):
         def __init__(self) -> None:
             self.told: list[BaseException | None] = []
 

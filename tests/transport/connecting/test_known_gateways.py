@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hyperframe.frame import SettingsFrame
@@ -156,7 +157,7 @@ async def test_a_gateway_is_the_same_however_its_host_is_spelt_and_another_port_
     assert file.read_text().count("SHA256:") == 2
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[KnownGateways, str], None]) -> None:
+def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[KnownGateways, str], object]) -> None:
     """Do something between the handshake and the moment in which its certificate is written down."""
     add = KnownGateways.add
 
@@ -295,7 +296,7 @@ async def test_the_file_is_never_touched_on_the_loops_own_thread(
     for name in ("read", "add"):
         original = getattr(KnownGateways, name)
 
-        def spy(self: KnownGateways, *arguments: str, name=name, original=original) -> object:
+        def spy(self: KnownGateways, *arguments: str, name: str = name, original: Any = original) -> object:
             threads[name] = threading.current_thread()
             return original(self, *arguments)
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -164,7 +164,8 @@ def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_file_that_others_may_write_is_refused_because_they_could_trust_anybody(file: Path, mode: int) -> None:
     known = written(file, f"{GATEWAY} SHA256:{A}\n")
     file.chmod(mode)
-    for use in (lambda: known.read(GATEWAY), lambda: known.add("new:1", B)):
+    uses: list[Callable[[], object]] = [lambda: known.read(GATEWAY), lambda: known.add("new:1", B)]
+    for use in uses:
         with pytest.raises(CertificateFileFault, match="others may write it") as caught:
             use()
         assert f"chmod go-w {file}" in caught.value.remedy

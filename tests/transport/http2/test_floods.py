@@ -327,7 +327,9 @@ async def test_a_peer_that_reads_slowly_what_we_send_is_not_accused_of_asking_to
         await asyncio.sleep(0)
         # A read in the very turn in which the calls have begun: what they send leaves with the answer.
         assert len(connection._unsent) > count
-        connection._transport.get_protocol().data_received(PingFrame(0, b"at once!").serialize())
+        protocol = connection._transport.get_protocol()
+        assert isinstance(protocol, asyncio.Protocol)
+        protocol.data_received(PingFrame(0, b"at once!").serialize())
         assert connection._transport.get_write_buffer_size() > 4 << 20
         filled.set()
         for reply in await asyncio.gather(*calls):

@@ -6,7 +6,8 @@ import pytest
 from hyperframe.frame import DataFrame, SettingsFrame, WindowUpdateFrame
 
 from mxgateway.errors import MxGatewayProtocolError
-from mxgateway.transport.http2.connection import CONNECTION_WINDOW, STREAM_WINDOW
+from mxgateway.transport.http2.connection import CONNECTION_WINDOW
+from mxgateway.transport.streams.stream import STREAM_WINDOW
 from tests.peers.http2.raw_peers import ClientGone, Http2Peer, Http2Server, grpc_message
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
 
@@ -98,7 +99,8 @@ async def test_a_slow_stream_does_not_hold_back_a_fast_one() -> None:
 
     async with Http2Server(script) as server, channel_to(server) as channel:
         slow, fast = stream(channel), stream(channel)
-        assert (await slow.open(), await fast.open()) == (None, None)
+        await slow.open()
+        await fast.open()
         assert (await anext(slow)).worker_sequence == 1
         assert await sequences(fast) == [1] * count
         assert (await anext(slow)).worker_sequence == 1
@@ -172,7 +174,7 @@ async def test_a_request_larger_than_the_peers_windows_is_sent_as_they_open() ->
                 WindowUpdateFrame(0, window_increment=20_000), WindowUpdateFrame(1, window_increment=10_000)
             )
             seen = len(peer.received)
-            await peer.until(lambda seen=seen: len(peer.received) > seen)
+            await peer.until(lambda: len(peer.received) > seen)  # noqa: B023 - called within the iteration
         request = await peer.request()
         assert text.encode() in request.message
         await peer.reply(request, REPLY)

@@ -5,6 +5,7 @@ from hyperframe.frame import (
     AltSvcFrame,
     ContinuationFrame,
     DataFrame,
+    Frame,
     GoAwayFrame,
     HeadersFrame,
     PingFrame,
@@ -37,11 +38,11 @@ UNKNOWN = [unknown_frame(kind, stream_id, b"payload") for kind in (0xB, 0x42, 0x
         SettingsFrame(0, flags=["ACK"]),
     ],
 )
-async def test_a_frame_of_no_interest_is_ignored_wherever_it_comes(frame) -> None:
+async def test_a_frame_of_no_interest_is_ignored_wherever_it_comes(frame: Frame) -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         data = grpc_message(REPLY)
-        parts = [
+        parts: list[Frame] = [
             peer.headers(stream_id),
             DataFrame(stream_id, data[:9]),
             DataFrame(stream_id, data[9:]),
@@ -107,7 +108,7 @@ async def test_a_header_block_may_be_continued() -> None:
         unknown_frame(0x42, 0, b""),
     ],
 )
-async def test_a_frame_within_a_header_block_ends_the_connection(frame) -> None:
+async def test_a_frame_within_a_header_block_ends_the_connection(frame: Frame) -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         block = peer.headers(request.stream_id).data

@@ -105,7 +105,16 @@ def test_no_repr_shows_the_key(caplog: pytest.LogCaptureFixture) -> None:
     headers = request()
     sent, block = call_metadata(KEY, ()), headers.block("/s/M", b"1S")
     value = dict(sent)[b"authorization"]
-    shown = [repr(sent), str(sent), repr(value), str(value), f"{value}", repr(block), str(block), repr(vars(headers))]
+    shown = [
+        repr(sent),
+        str(sent),
+        repr(value),
+        str(value),
+        format(value),
+        repr(block),
+        str(block),
+        repr(vars(headers)),
+    ]
     for text in (*shown, caplog.text):
         assert SECRET not in text
 

@@ -43,7 +43,7 @@ def answers(*bodies: bytes) -> Callable[[Http2Peer], Awaitable[None]]:
     return script
 
 
-async def turns_until(done: asyncio.Future[object]) -> int:
+async def turns_until(done: asyncio.Future[Any]) -> int:
     """Return how many turns others have until something is done."""
     count = 0
     while not done.done():

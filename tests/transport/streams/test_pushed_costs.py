@@ -71,7 +71,7 @@ async def test_an_event_that_comes_alone_takes_few_calls_from_the_socket_to_the_
     async with fed() as (channel, line, peer):
         taker = Taker()
         received: list[proto.MxEvent] = []
-        taker.receive = lambda messages, /: received.extend(messages) or True  # type: ignore[assignment, func-returns-value]
+        taker.receive = lambda messages, /: received.extend(messages) or True  # type: ignore[method-assign, func-returns-value]
         await pushed(channel, taker, lambda _: raw).open()
         line.feed(peer.headers(1).serialize() + data(1, messages(1, 1)))
         frames = [data(1, messages(number, number)) for number in range(2, 102)]
@@ -93,7 +93,7 @@ async def test_an_event_that_comes_alone_takes_few_calls_from_the_socket_to_the_
 async def test_a_long_run_of_single_events_keeps_nothing() -> None:
     async with fed() as (channel, line, peer):
         taker = Taker()
-        taker.receive = lambda messages, /: True  # type: ignore[assignment, misc]
+        taker.receive = lambda messages, /: True  # type: ignore[method-assign]
         stream = await opened(channel, taker)
         line.feed(peer.headers(1).serialize() + data(1, messages(1, 1)))
         frame = data(1, messages(2, 2))

@@ -10,7 +10,7 @@ from mxgateway.errors import (
     MxGatewayTimeoutError,
     MxGatewayTransportError,
 )
-from mxgateway.transport.http2.connection import STREAM_WINDOW
+from mxgateway.transport.streams.stream import STREAM_WINDOW
 from tests.client.support import until
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.transport.pushing import Taker, data, fed, messages, opened, turns

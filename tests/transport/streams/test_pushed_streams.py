@@ -4,7 +4,7 @@ import asyncio
 import random
 
 import pytest
-from hyperframe.frame import DataFrame
+from hyperframe.frame import DataFrame, Frame
 
 from mxgateway import proto
 from mxgateway.calling.rpcs import STREAM_EVENTS
@@ -15,9 +15,9 @@ from mxgateway.errors.faults import ConnectionFault
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.transport.calls.method import CallOptions
 from mxgateway.transport.calls.pushed_stream import PushedStream
-from mxgateway.transport.http2.connection import STREAM_WINDOW
 from mxgateway.transport.streams import reply_stream
 from mxgateway.transport.streams.reply_stream import FEW_AT_ONCE, MOST_AT_ONCE
+from mxgateway.transport.streams.stream import STREAM_WINDOW
 from mxgateway.wire import encode
 from tests.client.support import change, connect, until
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
@@ -158,7 +158,7 @@ async def test_a_reply_behind_a_thousand_events_of_the_same_read_wakes_its_calle
         await turns()
         line.feed(peer.headers(events_id).serialize())
         reply_id = line.stream_id
-        reply = [peer.headers(reply_id), DataFrame(reply_id, grpc_message(REPLY)), peer.trailers(reply_id)]
+        reply: list[Frame] = [peer.headers(reply_id), DataFrame(reply_id, grpc_message(REPLY)), peer.trailers(reply_id)]
         line.feed(data(events_id, messages(1, 1000)) + b"".join(frame.serialize() for frame in reply))
         assert len(taker.taken) == FEW_AT_ONCE
         await caller

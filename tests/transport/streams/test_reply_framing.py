@@ -1,7 +1,7 @@
 """A reply is the same whatever the DATA frames are that carry it; bytes that are no reply are refused."""
 
 import pytest
-from hyperframe.frame import DataFrame
+from hyperframe.frame import DataFrame, Frame
 
 from mxgateway.errors import GrpcStatus, MxGatewayProtocolError, MxGatewayTransportError
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
@@ -25,7 +25,7 @@ async def test_a_reply_cut_into_single_bytes_is_read() -> None:
 async def test_the_socket_may_cut_frames_anywhere() -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
-        frames = [
+        frames: list[Frame] = [
             peer.headers(stream_id),
             DataFrame(stream_id, grpc_message(REPLY)),
             peer.trailers(stream_id),

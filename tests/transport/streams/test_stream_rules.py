@@ -160,7 +160,7 @@ async def test_a_header_block_in_several_frames_is_put_together() -> None:
 
 async def test_a_window_that_shrinks_below_zero_is_waited_for() -> None:
     async def script(peer: Http2Peer) -> None:
-        sizes = lambda: sum(len(frame.data) for frame in peer.frames(DataFrame))  # noqa: E731
+        sizes: Callable[[], int] = lambda: sum(len(frame.data) for frame in peer.frames(DataFrame))  # noqa: E731
         await peer.until(lambda: sizes() == 65_535)
         await peer.send(SettingsFrame(0, settings={SettingsFrame.INITIAL_WINDOW_SIZE: 0}))
         await peer.send(WindowUpdateFrame(0, window_increment=100_000), WindowUpdateFrame(1, window_increment=65_535))

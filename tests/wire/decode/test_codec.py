@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
 import pytest
 from betterproto.grpc.grpclib_client import ServiceStub
@@ -36,7 +37,7 @@ async def test_a_channel_and_a_server_speak_with_it() -> None:
     server = Server([Echo()], codec=wire.WireCodec())
     await server.start("127.0.0.1", 0)
     assert server._server is not None
-    port = server._server.sockets[0].getsockname()[1]
+    port = cast("asyncio.Server", server._server).sockets[0].getsockname()[1]
     try:
         async with Channel("127.0.0.1", port, codec=wire.WireCodec()) as channel:
             value = proto.MxValue(timestamp_value=wire.Timestamp.from_parts(1714972089, 123456700))
@@ -45,6 +46,7 @@ async def test_a_channel_and_a_server_speak_with_it() -> None:
         server.close()
         await server.wait_closed()
     assert reply.raw_status == "seen"
+    assert isinstance(reply.value.timestamp_value, wire.Timestamp)
     assert reply.value.timestamp_value.nanosecond == 700
 
 

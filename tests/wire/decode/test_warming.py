@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import GenericAlias
 from typing import Any
 
 import betterproto
@@ -74,7 +75,7 @@ def test_many_messages_inside_of_one_count() -> None:
         tanks: list[Any] = betterproto.message_field(1)
 
     tank_type = fresh_type()
-    Farm.__annotations__["tanks"] = list[tank_type]
+    Farm.__annotations__["tanks"] = GenericAlias(list, (tank_type,))
     wire.encode(Farm(tanks=[tank_type(name="a")] * 3))
     assert compiled(Farm)[1] is False
     wire.encode(Farm(tanks=[tank_type(name="a")] * 200))

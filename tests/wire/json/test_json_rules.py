@@ -356,7 +356,7 @@ def test_the_types_whose_json_needs_a_registry_are_refused() -> None:
 def test_classes_without_a_descriptor_set_have_the_usual_names() -> None:
     from betterproto.lib.google.protobuf import Method, Syntax
 
-    method = Method(name="m", request_type_url="u", syntax=Syntax.PROTO3)
+    method = Method(name="m", request_type_url="u", syntax=Syntax(Syntax.PROTO3))
     written = wire.to_json_dict(method)
     assert written == {"name": "m", "requestTypeUrl": "u", "syntax": "SYNTAX_PROTO3"}
     assert wire.from_json_dict(Method, written) == method

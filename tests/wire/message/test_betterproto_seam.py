@@ -51,7 +51,7 @@ def test_what_only_the_import_of_betterproto_needs_is_not_loaded(entry: str) -> 
 def test_the_pinned_version_is_the_installed_and_the_required_one() -> None:
     requirements = importlib.metadata.requires("mxaccess-gateway-client") or []
 
-    assert importlib.metadata.version("betterproto") == seam.PINNED_VERSION == seam.betterproto.__version__
+    assert importlib.metadata.version("betterproto") == seam.PINNED_VERSION == vars(seam.betterproto)["__version__"]
     assert f"betterproto=={seam.PINNED_VERSION}" in requirements
 
 

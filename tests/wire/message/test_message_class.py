@@ -8,7 +8,8 @@ import inspect
 import io
 import pickle
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import betterproto
 import pytest
@@ -50,10 +51,8 @@ def test_a_fresh_message_reads_as_betterprotos_own(constructs: Constructs, name:
     for field in dataclasses.fields(stock_type):
         stock, ours = stock_type(), our_type()
         assert repr(ours) == repr(stock)
-        assert outcome(lambda m=ours, f=field.name: getattr(m, f)) == outcome(
-            lambda m=stock, f=field.name: getattr(m, f)
-        )
-        assert outcome(lambda m=ours: m.unheard_of) == outcome(lambda m=stock: m.unheard_of)
+        assert outcome(partial(getattr, ours, field.name)) == outcome(partial(getattr, stock, field.name))
+        assert outcome(partial(getattr, ours, "unheard_of")) == outcome(partial(getattr, stock, "unheard_of"))
         assert bytes(ours) == bytes(stock) == b""
         assert ours._serialized_on_wire is stock._serialized_on_wire is False
         assert ours._group_current == stock._group_current
@@ -76,8 +75,8 @@ def test_a_received_message_reads_as_betterprotos_own(constructs: Constructs, na
     assert repr(ours) == repr(stock)
     assert list(map(repr, ours.__rich_repr__())) == list(map(repr, stock.__rich_repr__()))
     for field in dataclasses.fields(stock):
-        read = outcome(lambda f=field.name: getattr(ours, f))
-        assert read == outcome(lambda f=field.name: getattr(stock, f))
+        read = outcome(partial(getattr, ours, field.name))
+        assert read == outcome(partial(getattr, stock, field.name))
     assert ours._group_current == stock._group_current
     for group in stock._group_current:
         assert repr(betterproto.which_one_of(ours, group)) == repr(betterproto.which_one_of(stock, group))
@@ -160,13 +159,14 @@ def test_the_first_constructions_of_a_type_are_not_compiled(monkeypatch: pytest.
 
     made: list[int] = []
     monkeypatch.setattr(warming, "ALLOWANCE", 4096)
-    for wrong in ({"depth": 1}, {"level": 2}):
+    wrong_fields: list[dict[str, Any]] = [{"depth": 1}, {"level": 2}]
+    for wrong in wrong_fields:
         with pytest.raises(
             TypeError, match=r"unexpected keyword argument 'depth'|multiple values for argument 'level'"
         ):
             Tank(1, **wrong)
     del Tank.__init__  # the wrong ones were compiled, for their message
-    Tank.__init__ = message._first_init
+    cast("Any", Tank).__init__ = message._first_init
     for level in range(1, 30):
         assert vars(Tank(level, name=None)) == {"level": level}
         assert (Tank.__init__ is message._first_init) is (level < 16)

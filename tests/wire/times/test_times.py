@@ -203,7 +203,7 @@ def test_the_constructors_of_datetime_work() -> None:
     assert Timestamp.combine(fine.date(), fine.timetz()) == moment
     for wrong in ({"nanosecond": 1000}, {"tzinfo": None}):
         with pytest.raises(ValueError, match=r"nanosecond|time zone"):
-            Timestamp(2024, 5, 6, **wrong)  # type: ignore[arg-type]
+            Timestamp(2024, 5, 6, **wrong)
     with pytest.raises(ValueError, match="no time zone"):
         Timestamp.from_datetime(datetime(2024, 1, 1))
 
