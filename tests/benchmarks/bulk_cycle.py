@@ -28,7 +28,7 @@ class Client(Protocol):
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
+    ) -> bool | None: ...
 
     async def subscribe(self, tags: list[str]) -> list[int]:
         """Subscribe to tags and return their item handles."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from tests.benchmarks import samples
 from tests.benchmarks.bindings import StockContract
@@ -122,5 +122,5 @@ def _label(settings: Settings, page_size: int) -> str:
 def _compared(name: str, title: str, outcomes: Outcomes, result: str, unit: str, scale: float) -> Figure:
     # The first outcome is from a warm-up.
     ours, other = ([outcome[result] for outcome in outcomes[each][1:]] for each in ("ours", AIO))
-    measure = "rate" if result == "rate" else "time"
+    measure: Literal["rate", "time"] = "rate" if result == "rate" else "time"
     return compare(name, title, ours, other, other_name=AIO, measure=measure, unit=unit, scale=scale)

@@ -115,7 +115,7 @@ def _answer_command() -> Call:
     request = samples.contract.MxCommandRequest.FromString(received.batch_operations[0].message())
     arm = request.command.WhichOneof("payload")
     body = getattr(request.command, arm)
-    entries = getattr(body, "entries", None) or getattr(body, "tag_addresses", ())
+    entries: Any = getattr(body, "entries", None) or getattr(body, "tag_addresses", ())
     yield (
         cygrpc.SendInitialMetadataOperation(None, 0),
         cygrpc.SendMessageOperation(_command_reply(arm, len(entries)), 0),

@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import pickle
 import traceback
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -41,7 +42,7 @@ def test_the_key_id_is_shown_and_the_secret_is_not() -> None:
         lambda key: repr(getattr(key, "__dict__", None)),
     ],
 )  # fmt: skip
-def test_no_way_to_text_shows_the_secret(show) -> None:
+def test_no_way_to_text_shows_the_secret(show: Callable[[object], str]) -> None:
     for key in (ApiKey(TEXT), ApiKey("no-gateway-form-" + SECRET), ApiKey("mxgw_" + SECRET.replace("_", "-"))):
         assert SECRET not in show(key)
         assert SECRET.replace("_", "-") not in show(key)

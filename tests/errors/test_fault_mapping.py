@@ -4,6 +4,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -239,7 +240,7 @@ def test_a_fault_becomes_its_class(row: Row) -> None:
 
 
 def test_every_fault_of_the_transport_has_a_row() -> None:
-    def below(cls: type) -> set[type]:
+    def below(cls: type[Any]) -> set[type[Any]]:
         return {cls}.union(*[below(each) for each in cls.__subclasses__()])
 
     assert below(TransportFault) - {type(row[0]) for row in FAULTS} == {RpcStatus, ConnectFault}
@@ -294,7 +295,9 @@ PHASES: list[tuple[BaseException, Phase, type[MxGatewayError], Phase, str]] = [
 
 
 @each_row("row", PHASES)
-def test_what_failed_while_connecting_keeps_its_phase_and_its_cause(row) -> None:
+def test_what_failed_while_connecting_keeps_its_phase_and_its_cause(
+    row: tuple[BaseException, Phase, type[MxGatewayError], Phase, str],
+) -> None:
     cause, phase, error_class, mapped, words = row
     error = map_fault(ConnectFault(phase, cause), GATEWAY)
     assert (type(error), error.phase) == (error_class, mapped)

@@ -1,6 +1,7 @@
 """What a peer says may stand in an error, but neither a secret nor a control character of it."""
 
 import traceback
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ from tests.rows import each_row
 SITE = CallSite(endpoint="gw:5001", method="MxAccessGateway/Invoke")
 SECRET = "DEADBEEFsecret"
 
-KINDS = {
+KINDS: dict[str, Callable[[str], Fault]] = {
     "a gRPC status": lambda text: RpcStatus(GrpcStatus.UNAUTHENTICATED, text),
     "a protocol status": lambda text: ProtocolStatusFault("TIMEOUT", text),
     "an unknown protocol status": lambda text: ProtocolStatusFault("NEW", text),

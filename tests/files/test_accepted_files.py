@@ -64,11 +64,11 @@ def test_a_link_of_mine_or_of_the_superuser_is_followed(place: Path, maker: int,
     real = written(directory(home / "dotfiles", USER) / "known", USER, LINE)
     links = directory(home / "links", USER)
     linked(links / "first", maker, home / "dotfiles")
-    leads = {
+    targets: dict[str, Path | str] = {
         "absolute": real, "relative": "../dotfiles/known", "through the parent": f"../../{home.name}/./dotfiles//known",
         "through another link": "first/known",
-    }[target]  # fmt: skip
-    file = linked(links / "file", maker, leads)
+    }  # fmt: skip
+    file = linked(links / "file", maker, targets[target])
 
     assert as_user(USER, lambda: reads_known_gateways(file)) == str([FINGERPRINT])
     assert as_user(USER, lambda: adds_known_gateway(file)) == str([FINGERPRINT])

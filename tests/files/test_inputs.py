@@ -10,7 +10,9 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -128,7 +130,7 @@ def test_no_option_reads_a_file_of_any_size(place: Path, option: str) -> None:
 
 @posix
 @pytest.mark.parametrize("read", [read_input, read_secret])
-def test_a_pipe_is_read_to_its_end(place: Path, read) -> None:
+def test_a_pipe_is_read_to_its_end(place: Path, read: Callable[[Path, int], bytes]) -> None:
     os.mkfifo(place / "pipe", 0o600)
     content = b"x" * 200_000  # more than a pipe holds
     writer = threading.Thread(target=(place / "pipe").write_bytes, args=(content,))
@@ -139,7 +141,7 @@ def test_a_pipe_is_read_to_its_end(place: Path, read) -> None:
 
 @posix
 @pytest.mark.parametrize("read", [read_input, read_secret])
-def test_a_pipe_has_the_bound_of_a_file(place: Path, read) -> None:
+def test_a_pipe_has_the_bound_of_a_file(place: Path, read: Callable[[Path, int], bytes]) -> None:
     os.mkfifo(place / "pipe", 0o600)
     with subprocess.Popen(["sh", "-c", f"exec yes > '{place}/pipe'"]) as writer:
         with pytest.raises(FileRefusal, match="longer than 1000 bytes"):
@@ -207,7 +209,7 @@ class Endless(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         size = min(len(buffer), len(self._piece))
         buffer[:size] = self._piece[:size]
         return size

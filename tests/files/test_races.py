@@ -182,12 +182,17 @@ def test_an_export_into_a_directory_that_others_may_write_goes_nowhere_else(plac
     assert [path.name for path in mine.iterdir()] == ["precious"]
 
 
+def a_pipe(file: Path, _: Path) -> None:
+    os.mkfifo(file)
+    os.chown(file, OTHER, OTHER)
+
+
 SWAPPED_IN: dict[str, Callable[[Path, Path], object]] = {
     "a link": lambda file, precious: file.symlink_to(precious),
     "a second name": lambda file, precious: file.hardlink_to(precious),
     "a file of somebody else": lambda file, _: written(file, OTHER, "evil", 0o644),
     "a file that everybody may write": lambda file, _: written(file, ROOT, "evil", 0o666),
-    "a pipe": lambda file, _: (os.mkfifo(file), os.chown(file, OTHER, OTHER)),
+    "a pipe": a_pipe,
     "a directory": lambda file, _: file.mkdir(),
     "a device": lambda file, _: os.mknod(file, 0o020666, os.makedev(1, 5)),
 }
@@ -206,7 +211,7 @@ def test_what_is_swapped_in_between_the_look_and_the_opening_is_refused(
     before = seen(precious)
 
     def work() -> str:
-        opened, swapped = os.open, []
+        opened, swapped = os.open, list[str]()
 
         def opens_late(path: str, flags: int, *arguments: int, **more: int) -> int:
             if path == "file" and not swapped and not flags & os.O_CREAT:

@@ -123,7 +123,7 @@ def linked(path: Path, uid: int, target: Path | str) -> Path:
 
 def everything_in(place: Path) -> dict[str, tuple[object, ...]]:
     """Return all that stands in a directory: kind, mode, owner, and content."""
-    found = {}
+    found: dict[str, tuple[object, ...]] = {}
     for path in [place, *place.rglob("*")]:
         state = path.lstat()
         content = os.readlink(path) if path.is_symlink() else path.read_bytes() if stat.S_ISREG(state.st_mode) else None

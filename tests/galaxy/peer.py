@@ -16,7 +16,7 @@ from tests.peers.http2.scripts import trailers_only
 Answer = Callable[[Any], Awaitable[Any]]
 """Takes a request and returns the reply: a message, its bytes, or a status that the call fails with."""
 
-REQUESTS = {
+REQUESTS: dict[str, type[proto.DiscoverHierarchyRequest] | type[proto.BrowseChildrenRequest]] = {
     "DiscoverHierarchy": proto.DiscoverHierarchyRequest,
     "BrowseChildren": proto.BrowseChildrenRequest,
 }

@@ -214,7 +214,7 @@ async def test_a_root_can_be_named_in_three_ways(galaxy: GalaxyRepositoryClient)
         {"root_contained_path": "Area1/TestMachine_001"},
     ):
         assert [obj.tag_name for obj in await galaxy.discover_hierarchy(**root)] == names
-        parent = {name.replace("root", "parent"): value for name, value in root.items()}
+        parent: dict[str, Any] = {name.replace("root", "parent"): value for name, value in root.items()}
         assert [node.object.tag_name for node in await galaxy.browse(**parent)] == names[1:]
 
 

@@ -20,7 +20,8 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 def eager_loop() -> asyncio.AbstractEventLoop:
     """Return a loop of asyncio that begins each task within the call that creates it."""
     loop = asyncio.SelectorEventLoop()
-    loop.set_task_factory(asyncio.eager_task_factory)
+    if sys.version_info >= (3, 12):
+        loop.set_task_factory(asyncio.eager_task_factory)
     return loop
 
 

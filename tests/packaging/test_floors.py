@@ -60,7 +60,7 @@ def test_what_is_below_what_is_declared_agrees_with_it() -> None:
 
 
 def test_everything_that_is_imported_is_declared() -> None:
-    imported = set()
+    imported = set[str]()
     for folder in ("mxgateway", "mxgateway_cli"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

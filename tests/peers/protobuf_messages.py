@@ -39,7 +39,7 @@ class Contract:
             self._pool.AddSerializedFile(file.SerializeToString())
         self._files = [self._pool.FindFileByName(file.name) for file in files.file]
         self._messages = dict(self._named_messages())
-        self._numbers = {
+        self._numbers: dict[str, int] = {
             value.name: value.number
             for file in self._own_files()
             for enum in file.enum_types_by_name.values()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -154,12 +154,13 @@ async def open_session(client: Any, **options: Any) -> Any:
 
 async def test_calls_pass_a_bad_but_living_network_unharmed() -> None:
     async with behind_proxy() as (gateway, proxy, client):
-        for fault in (
+        faults: list[Callable[[], object]] = [
             lambda: None,
             lambda: proxy.both.slices(1),
             lambda: proxy.both.delay(0.01, jitter=0.01),
             lambda: proxy.both.bandwidth(20_000),
-        ):
+        ]
+        for fault in faults:
             fault()
             assert isinstance(await open_session(client), bytes)
             proxy.both.heal()

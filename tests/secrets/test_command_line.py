@@ -217,7 +217,7 @@ def test_no_piece_of_a_secret_shows_where_a_cell_is_cut(filling: str) -> None:
 def test_a_line_of_a_batch_hides_what_the_batch_hides_and_forgets_its_own() -> None:
     outer = App()
     outer.keep_secret(Secret("password-of-the-batch"))
-    line = App(host=SimpleNamespace(app=outer))  # type: ignore[arg-type]
+    line = App(host=SimpleNamespace(app=outer))
     line.keep_secret(Secret("password-of-the-line"))
     text = "password-of-the-batch password-of-the-line"
     assert clean(text) == "*** ***"

@@ -8,7 +8,7 @@ import json
 import random
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
@@ -146,7 +146,17 @@ def test_escapes_are_looked_at_in_so_much_of_a_message_and_no_further() -> None:
 
 
 @each_row(
-    "wrong", ["pl41n-text", b"byt35", bytearray(b"byt35"), Secret(b"byt35"), Secret(["l15t"]), ["l15t"], 123, None]
+    "wrong",
+    [
+        "pl41n-text",
+        b"byt35",
+        bytearray(b"byt35"),
+        Secret(cast("Any", b"byt35")),
+        Secret(cast("Any", ["l15t"])),
+        ["l15t"],
+        123,
+        None,
+    ],
 )
 def test_what_is_no_secret_is_refused_and_shows_in_no_frame(wrong: Any) -> None:
     for make in (lambda: Gate([Secret("long-enough"), wrong]), lambda: Gate().add(wrong)):

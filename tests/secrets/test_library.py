@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from grpclib.const import Status
@@ -112,18 +112,19 @@ def repeats(gateway: SimulatedGateway, method: str, text: str) -> list[Callable[
 
     def unknown(reply: Any) -> Any:
         return proto.MxCommandReply(
-            protocol_status=proto.ProtocolStatus(code=77, message=text), diagnostic_message=text
+            protocol_status=proto.ProtocolStatus(code=cast("proto.ProtocolStatusCode", 77), message=text),
+            diagnostic_message=text,
         )
 
     def malformed(reply: Any) -> Any:
-        info = proto.WorkerInfoReply(worker_version=text, mxaccess_progid=text)
+        info = proto.WorkerInfoReply(worker_version=text, mxaccess_version=text)
         return proto.MxCommandReply(diagnostic_message=text, session_id=text, worker_info=info)
 
     return [
         lambda: gateway.fail_next(method, Status.UNAUTHENTICATED, text),
         lambda: gateway.fail_next(method, Status.INTERNAL, text),
         *(
-            lambda replace=replace: gateway.reply_override(method, replace)  # type: ignore[misc]
+            lambda replace=replace: gateway.reply_override(method, replace)
             for replace in (protocol_failure, refusal, unknown, malformed)
         ),
     ]
@@ -321,7 +322,8 @@ async def test_wrong_options_show_no_secret_in_any_frame(wrong: str) -> None:
 
 
 @each_row(
-    "given", [MARK.encode(), [MARK], {"password": MARK}, lambda: MARK, 123, MARK.encode("utf-16"), Secret([MARK])]
+    "given",
+    [MARK.encode(), [MARK], {"password": MARK}, lambda: MARK, 123, MARK.encode("utf-16"), Secret(cast("Any", [MARK]))],
 )
 def test_a_key_password_of_another_type_is_wrapped_or_refused_and_never_shown(given: Any) -> None:
     try:
@@ -355,7 +357,8 @@ REFUSED: dict[str, Any] = {
 @each_row("given", REFUSED.values())
 async def test_a_value_that_is_refused_shows_in_no_frame(given: Any) -> None:
     vault = Vault("", given)
-    text, now, users = proto.MxDataType.STRING, datetime.now(UTC), {"current_user_id": 1}
+    text, now = proto.MxDataType.STRING, datetime.now(UTC)
+    users: dict[str, Any] = {"current_user_id": 1}
     async with (
         SimulatedGateway() as gateway,
         GatewayClient.connect(gateway.endpoint, api_key=gateway.api_key, plaintext=True, max_send_bytes=1000) as client,
@@ -386,7 +389,7 @@ async def test_a_value_that_is_refused_shows_in_no_frame(given: Any) -> None:
 async def test_a_password_that_cannot_be_sent_shows_in_no_frame(given: Any) -> None:
     vault = Vault("", given)
     async with stage(SIMULATED, Told()) as (_, _, session):
-        for arguments in ((1, "operator"), ("x", "operator"), (1, 5), (1, "oper\ud800"), (1, MARK)):
+        for server, user in ((1, "operator"), ("x", "operator"), (1, 5), (1, "oper\ud800"), (1, MARK)):
             with pytest.raises(MxGatewayError) as caught:
-                await session.authenticate_user(*arguments, vault.password)  # type: ignore[arg-type]
+                await session.authenticate_user(server, user, vault.password)  # type: ignore[arg-type]
             assert MARK not in told(caught.value)

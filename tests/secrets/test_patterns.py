@@ -74,7 +74,8 @@ def _walk(tree: Any, ends: Ends, inside: bool, found: list[str]) -> Ends:
         elif operator is parser.BRANCH:
             ends = [end for part in argument[1] for end in _walk(part, ends, inside, found)]
         elif operator in BACKTRACKING:
-            ends = _repeat(*argument, ends, inside, found, tree.state)
+            low, high, part = argument
+            ends = _repeat(low, high, part, ends, inside, found, tree.state)
         elif operator is parser.POSSESSIVE_REPEAT:
             _walk(argument[2], [], False, found)
             ends = ends if argument[0] == 0 else []

@@ -113,7 +113,7 @@ async def test_a_watcher_that_is_too_slow_is_told_what_it_has_missed(
 ) -> None:
     await event(watch)
     deploy(gateway, clock, 40)
-    found = []
+    found: list[Any] = []
     while not found or found[-1].sequence < 41:
         found += await take(watch, 1)
         if isinstance(found[-1], DeployGap):
@@ -151,7 +151,7 @@ async def test_a_reconnect_repeats_nothing(gateway: SimulatedGateway, clock: Man
     reader = asyncio.create_task(event(watch))
     for number in (1, 2, 3):
         gateway.drop_connections(politely=number == 3)
-        await until(lambda number=number: watch.reconnects >= number and attached(gateway))
+        await until(lambda: watch.reconnects >= number and attached(gateway))  # noqa: B023 - called within the iteration
     deploy(gateway, clock)
     assert (await reader).sequence == 2
     assert asked(gateway) == [None, *[state.time_of_last_deploy] * 3]

@@ -84,7 +84,7 @@ async def test_a_silent_stream_that_has_lasted_begins_another_series_of_attempts
             await until(lambda: attached(gateway))
             await asyncio.sleep(0.06)
             gateway.drop_connections()
-            await until(lambda number=number: watch.reconnects == number or reader.done())
+            await until(lambda: watch.reconnects == number or reader.done())  # noqa: B023 - called within the iteration
         deploy(gateway, clock)
         assert (await reader).sequence == 2
 
