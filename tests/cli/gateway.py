@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import mxgateway
@@ -34,7 +35,7 @@ class Gateway:
     async def mxgw(self, *arguments: str) -> Outcome:
         return await mxgw(*arguments, "--plaintext", env=self.env)
 
-    def client(self) -> mxgateway.client.Opening[mxgateway.GatewayClient]:
+    def client(self) -> AbstractAsyncContextManager[mxgateway.GatewayClient]:
         return mxgateway.GatewayClient.connect(self.simulated.endpoint, api_key=KEY, plaintext=True)
 
     async def received(self, *arms: str) -> None:

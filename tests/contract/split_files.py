@@ -5,7 +5,7 @@ from __future__ import annotations
 import graphlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 from random import Random
 from typing import Any, Final
 
@@ -97,8 +97,9 @@ def put_in_order(message: DescriptorProto, random: Random | None) -> None:
         entries[name] for each in fields if (name := each.type_name.rpartition(".")[2]) in entries and _is_list(each)
     ]
     for name, content in (("field", fields), ("oneof_decl", made), ("nested_type", nested)):
-        message.ClearField(name)
-        getattr(message, name).extend(content)
+        declared = getattr(message, name)
+        del declared[:]
+        declared.extend(content)
 
 
 def _copy(message: Any) -> Any:
@@ -114,11 +115,14 @@ def _is_list(each: FieldDescriptorProto) -> bool:
 def assemble(others: list[FileDescriptorProto], packages: list[Package], random: Random, *, split: bool) -> bytes:
     """Put packages into files, each behind what it needs."""
     homes = {
-        f".{file.package}.{top.name}": file.name for file in others for top in (*file.message_type, *file.enum_type)
+        f".{file.package}.{top.name}": file.name
+        for file in others
+        for top in chain[TopLevel](file.message_type, file.enum_type)
     }
     made: list[FileDescriptorProto] = []
     for package in packages:
-        tops = {f".{package.name}.{top.name}": top for top in (*package.messages, *package.enums, *package.services)}
+        declared = chain[TopLevel](package.messages, package.enums, package.services)
+        tops = {f".{package.name}.{top.name}": top for top in declared}
         parts = _parts(tops, random) if split else _original_parts(package, tops)
         for name, content in parts:
             homes.update(dict.fromkeys(content, name))
@@ -190,10 +194,10 @@ def _file(name: str, package: str, tops: list[TopLevel], homes: dict[str, str]) 
     used = {homes[owner] for top in tops for each in _used(top) if (owner := _owner(each, homes))}
     file.dependency.extend(sorted(used - {name}))
     for top in tops:
-        holder = {
-            DescriptorProto: file.message_type,
-            EnumDescriptorProto: file.enum_type,
-            ServiceDescriptorProto: file.service,
-        }[type(top)]
-        holder.append(top)
+        if isinstance(top, DescriptorProto):
+            file.message_type.append(top)
+        elif isinstance(top, EnumDescriptorProto):
+            file.enum_type.append(top)
+        else:
+            file.service.append(top)
     return file

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
+    EnumDescriptorProto,
     FieldDescriptorProto,
     FileDescriptorProto,
     FileDescriptorSet,
     MethodDescriptorProto,
+    ServiceDescriptorProto,
 )
 
 from tests.contract.protos import PROTOS, parsed
@@ -104,7 +106,10 @@ def uncommented(file: FileDescriptorProto) -> Iterator[str]:
     commented = {
         tuple(location.path) for location in file.source_code_info.location if location.leading_comments.strip()
     }
-    for kind, items in ((4, file.message_type), (5, file.enum_type), (6, file.service)):
+    named: dict[int, Iterable[DescriptorProto | EnumDescriptorProto | ServiceDescriptorProto]] = {
+        4: file.message_type, 5: file.enum_type, 6: file.service,
+    }  # fmt: skip
+    for kind, items in named.items():
         yield from (item.name for index, item in enumerate(items) if (kind, index) not in commented)
     for index, message in enumerate(file.message_type):
         written = {

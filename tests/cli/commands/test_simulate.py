@@ -35,7 +35,7 @@ async def test_it_serves_until_the_signal_and_tells_programs_where() -> None:
 async def test_it_tells_people_what_to_paste() -> None:
     process = await start("simulate", "--port", "0")
     assert process.stderr is not None
-    lines = []
+    lines: list[str] = []
     while not lines or "smoke" not in lines[-1]:
         lines.append((await process.stderr.readline()).decode())
     process.send_signal(signal.SIGTERM)

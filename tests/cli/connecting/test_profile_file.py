@@ -127,7 +127,7 @@ async def test_no_file_is_looked_at_where_no_profile_is_asked_for(tmp_path: Path
     assert outcome.code == 0, outcome.err
 
 
-NAMES = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1)
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 VALUES = (
     st.booleans()
     | st.integers(-(2**60), 2**60)

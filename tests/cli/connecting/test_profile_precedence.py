@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -35,12 +36,13 @@ def test_the_first_source_that_says_something_counts(
         values[source] = text.get(option, str(tmp_path / source))
     said = {source: values[source] for source, is_there in zip(SOURCES, present, strict=True) if is_there}
     name = option.replace("-", "_")
+    variables: dict[str, Any] = {f"MXGATEWAY_{name.upper()}": said["environment"]} if "environment" in said else {}
 
     settings = case.settings(
         *([f"--{option}", said["flag"]] if "flag" in said else []),
         lent={name: (said["batch"],) if option == "pin" else said["batch"]} if "batch" in said else {},
         profile=f"{option} = '{said['profile']}'" if "profile" in said else "",
-        **({f"MXGATEWAY_{name.upper()}": said["environment"]} if "environment" in said else {}),
+        **variables,
     )
 
     expected = next(iter(said.values()), None)
@@ -62,13 +64,14 @@ def test_the_key_of_the_first_source_is_sent(case: Case, tmp_path: Path, present
     flag, lent, environment, profile = present
     for source in SOURCES:
         (tmp_path / source).write_text(f"mxgw_{source}_x")
+    variables: dict[str, Any] = {"MXGATEWAY_API_KEY": "mxgw_environment_x"} if environment else {}
 
     settings = case.settings(
         *(["--api-key-file", str(tmp_path / "flag")] if flag else []),
         lent={"api_key_env": "BATCH_KEY"} if lent else {},
         profile="api-key-file = 'profile'" if profile else "",
         BATCH_KEY="mxgw_batch_x",
-        **({"MXGATEWAY_API_KEY": "mxgw_environment_x"} if environment else {}),
+        **variables,
     )
 
     expected = next((source for source, is_there in zip(SOURCES, present, strict=True) if is_there), "")
@@ -110,7 +113,7 @@ def test_of_two_options_that_exclude_each_other_the_one_that_goes_before_counts(
     flags: tuple[str, ...],
     lent: dict[str, object],
     profile: str,
-    variables: dict[str, str],
+    variables: dict[str, Any],
     plaintext: bool,
 ) -> None:
     settings = case.settings(*flags, lent=lent, profile=profile, **variables)

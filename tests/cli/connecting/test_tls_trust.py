@@ -237,9 +237,11 @@ async def test_a_client_certificate_is_shown_and_its_password_is_not(
     context = asks_for_certificate(certificate.context(), ca_file)
     async with SimulatedGateway(api_keys=[SimulatedKey.parse(KEY)], ssl_context=context) as gateway:
         shell = Shell(gateway, tmp_path)
-        flags, env = ("--client-cert", str(files.certificate), "--client-key", str(files.key)), {}
+        flags: tuple[str, ...] = ("--client-cert", str(files.certificate), "--client-key", str(files.key))
+        env: dict[str, str] = {}
         if way == "environment":
-            flags, env = (), {"MXGATEWAY_CLIENT_CERT": flags[1], "MXGATEWAY_CLIENT_KEY": flags[3]}
+            env = {"MXGATEWAY_CLIENT_CERT": flags[1], "MXGATEWAY_CLIENT_KEY": flags[3]}
+            flags = ()
         shown = await shell.ping(*flags, "-v", MXGATEWAY_CLIENT_KEY_PASSWORD=password, MXGATEWAY_DEBUG="1", **env)
         wrong = await shell.ping(*flags, "-v", MXGATEWAY_CLIENT_KEY_PASSWORD="wr0ng", MXGATEWAY_DEBUG="1", **env)
         locked = await shell.ping(*flags, **env)

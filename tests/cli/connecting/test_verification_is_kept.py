@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -95,7 +96,8 @@ def chosen(case: Case, told: list[object], tmp_path: Path, said: Said) -> tuple[
     }  # fmt: skip
     flags: list[str] = []
     lent: dict[str, object] = {}
-    profile, variables = "", {}
+    profile = ""
+    variables: dict[str, Any] = {}
     for option, value in values.items():
         name = "endpoint" if option == "https" else option
         text = "true" if value is True else f"'{value}'"

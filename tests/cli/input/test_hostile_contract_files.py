@@ -41,6 +41,11 @@ def names_with_controls(files: FileDescriptorSet) -> None:
             field.type_name = ".\x1b]52;c;ZXZpbA==\x07"
 
 
+def names_taken_out(files: FileDescriptorSet) -> None:
+    for message in messages(files):
+        message.ClearField("name")
+
+
 def enums_without_values(files: FileDescriptorSet) -> None:
     for file in files.file:
         for enum in file.enum_type:
@@ -56,7 +61,7 @@ CHANGES: dict[str, Change] = {
     "a oneof before the first": lambda files: oneof_of_every_field(files, -1),
     "the oneof behind the last": oneofs_taken_out,
     "names with controls": names_with_controls,
-    "no names": lambda files: [message.ClearField("name") for message in messages(files)],
+    "no names": names_taken_out,
     "enums without values": enums_without_values,
     "everything twice": everything_twice,
 }

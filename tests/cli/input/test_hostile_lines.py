@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -124,7 +124,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("play", [play_line, play_profiles])
-def test_what_nobody_would_write_ends_in_a_line_that_says_why(play, place: Path) -> None:
+def test_what_nobody_would_write_ends_in_a_line_that_says_why(
+    play: Callable[[random.Random, Path], None], place: Path
+) -> None:
     draw = random.Random(20261130)
     for _ in range(ROUNDS if play is play_line else ROUNDS // 4):
         play(draw, place)
@@ -132,7 +134,7 @@ def test_what_nobody_would_write_ends_in_a_line_that_says_why(play, place: Path)
 
 @pytest.mark.skipif(not FUZZ_SECONDS, reason="MXGATEWAY_FUZZ_SECONDS says how long to search")
 @pytest.mark.parametrize("play", [play_line, play_profiles])
-def test_a_long_search_finds_no_defect_either(play, place: Path) -> None:
+def test_a_long_search_finds_no_defect_either(play: Callable[[random.Random, Path], None], place: Path) -> None:
     run, end = int(time.time()), time.monotonic() + FUZZ_SECONDS
     while time.monotonic() < end:
         run += 1

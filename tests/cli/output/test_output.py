@@ -75,8 +75,9 @@ DOCUMENT = {"operation": "x", "name": "a\x1bb", "list": ["p", "q"], "none": None
     ],
 )
 def test_a_document_in_each_format(monkeypatch: pytest.MonkeyPatch, form: str, expected: str) -> None:
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
 
     Output(form).document(DOCUMENT, value="name")  # type: ignore[arg-type]
 
-    assert sys.stdout.getvalue() == expected  # type: ignore[attr-defined]
+    assert out.getvalue() == expected

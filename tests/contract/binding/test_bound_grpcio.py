@@ -128,7 +128,11 @@ async def test_the_main_job_and_the_galaxy_by_a_contract_that_protoc_has_compile
             assert await galaxy.get_last_deploy_time() == Timestamp.from_parts(*DEPLOYED.values())
             found = await galaxy.discover_hierarchy(page_size=2)
             assert [(each.gobject_id, each.tag_name) for each in found] == [(1, "Tank1"), (2, "Tank2"), (3, "Tank3")]
-        replies = {"OpenSession": proto.OpenSessionReply, "Invoke": proto.MxCommandReply, "StreamEvents": proto.MxEvent}
+        replies: dict[str, type[Any]] = {
+            "OpenSession": proto.OpenSessionReply,
+            "Invoke": proto.MxCommandReply,
+            "StreamEvents": proto.MxEvent,
+        }
         for exchange in gateway.exchanges:
             assert exchange.request == serialize(exchange.parsed), exchange.method
             for reply in exchange.replies if exchange.method in replies else ():

@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -128,7 +128,7 @@ def test_fields_of_every_kind_are_added(seed: int) -> None:
             kind = "map" if field.type_name in entries else of.Type.Name(field.type)
             added[label.replace("repeated ", "") + kind if kind == "map" else label + kind] += 1
             in_known_messages += any(each.startswith(f"{name}.") for each in known)
-    scalars = [of.Type.Name(number) for number in SCALARS.values()]
+    scalars = [of.Type.Name(cast("FieldDescriptorProto.Type.ValueType", number)) for number in SCALARS.values()]
     for kind in (*scalars, "TYPE_MESSAGE", "TYPE_ENUM"):
         assert all(added[label + kind] for label in ("", "optional ", "repeated "))
     assert added["map"] >= 3
@@ -182,7 +182,7 @@ async def test_the_gateway_of_grpcio_does_the_main_job_in_a_permuted_contract(se
         assert session in gateway.sessions
 
         async def command(kind: str, arm: str, **fields: Any) -> Any:
-            command = contract.MxCommand(kind=contract.number(f"MX_COMMAND_KIND_{kind}"), **{arm: fields})
+            command: Any = contract.MxCommand(kind=contract.number(f"MX_COMMAND_KIND_{kind}"), **{arm: fields})
             reply = await call("Invoke", session_id=session, command=command)
             assert reply.protocol_status.code == contract.number("PROTOCOL_STATUS_CODE_OK")
             assert reply.kind == command.kind

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
+from typing import Any, cast
 
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -58,9 +59,9 @@ def changed(chance: random.Random) -> bytes:
         other = chance.choice(chance.choice(messages).field)
         match chance.randrange(9):
             case 0:
-                one.type = chance.randrange(1, 19)
+                one.type = cast("Any", chance.randrange(1, 19))
             case 1:
-                one.label = chance.randrange(1, 4)
+                one.label = cast("Any", chance.randrange(1, 4))
             case 2:
                 one.number = chance.choice((1, 15, 16, 2047, 2048, 2**29 - 1, -1, 0))
             case 3:

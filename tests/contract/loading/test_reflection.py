@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import pytest
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, ServiceDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
@@ -34,8 +34,8 @@ from tests.rows import each_row
 SERVICES = ("galaxy_repository.v1.GalaxyRepository", "mxaccess_gateway.v1.MxAccessGateway")
 ALPHA, V1 = (f"grpc.reflection.{version}.ServerReflection" for version in ("v1alpha", "v1"))
 STATUS_UNIMPLEMENTED, STATUS_PERMISSION_DENIED, STATUS_INTERNAL = 12, 7, 13
-Request = reflection_pb2.ServerReflectionRequest
-Response = reflection_pb2.ServerReflectionResponse
+Request: TypeAlias = reflection_pb2.ServerReflectionRequest
+Response: TypeAlias = reflection_pb2.ServerReflectionResponse
 
 
 @asynccontextmanager
@@ -188,7 +188,9 @@ def file(name: str, *imports: str, service: str = "", padding: int = 0) -> FileD
     return made
 
 
-def server(files: dict[str, Response], symbol: Response, listed: Response | None = None) -> Play:
+def server(
+    files: dict[str, Response], symbol: Response, listed: Response | None = None
+) -> Callable[[Request], Iterable[Response]]:
     """Answer with a service p.S, with what its symbol is answered with, and with files by name."""
 
     def play(request: Request) -> Iterable[Response]:
@@ -262,7 +264,7 @@ HOSTILE: dict[str, tuple[Play, str]] = {
     "many imports": (server({}, tells(file("a.proto", *map(str, range(10_000)), service="S"))), "its contract has more than 256 files"),
     "many files": (server({}, tells(*(file(f"{number}.proto") for number in range(1000)))), "its contract has more than 256 files"),
     "many services in a file": (
-        server({}, tells(FileDescriptorProto(name="a", service=[{"name": str(number)} for number in range(65)]))), "the file a defines more than 64 services",
+        server({}, tells(FileDescriptorProto(name="a", service=[ServiceDescriptorProto(name=str(number)) for number in range(65)]))), "the file a defines more than 64 services",
     ),
     "huge files": (
         server({"b.proto": tells(file("b.proto", padding=HUGE))}, tells(file("a.proto", "b.proto", service="S", padding=HUGE))),

@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import betterproto
 import pytest
@@ -21,7 +22,7 @@ BASES = (betterproto.Message, betterproto.Enum, betterproto.ServiceStub, Service
 
 
 @pytest.mark.parametrize("package", [galaxy, gateway, worker], ids=lambda package: package.__name__)
-def test_every_class_of_a_package_is_there_under_its_own_name(package: object) -> None:
+def test_every_class_of_a_package_is_there_under_its_own_name(package: ModuleType) -> None:
     classes = [item for _, item in inspect.getmembers(package, inspect.isclass) if item.__module__ == package.__name__]
 
     assert classes

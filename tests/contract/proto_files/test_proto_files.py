@@ -6,9 +6,10 @@ import contextlib
 import re
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
-from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from mxgateway.contract import ContractError
@@ -51,7 +52,7 @@ def strip(message: DescriptorProto) -> None:
         strip(nested)
 
 
-def strip_enum(enum: object) -> None:
+def strip_enum(enum: EnumDescriptorProto) -> None:
     for name in ("reserved_range", "reserved_name"):
         enum.ClearField(name)
     keep_options(enum, "allow_alias")
@@ -59,7 +60,7 @@ def strip_enum(enum: object) -> None:
         value.ClearField("options")
 
 
-def keep_options(holder: object, name: str) -> None:
+def keep_options(holder: Any, name: str) -> None:
     kept = getattr(holder.options, name) if holder.options.HasField(name) else None
     holder.ClearField("options")
     if kept is not None:
@@ -221,7 +222,9 @@ def test_a_file_stands_behind_its_imports(tmp_path: Path) -> None:
     pool = DescriptorPool()
     for file in files:
         pool.Add(file)
-    assert pool.FindMessageTypeByName("a.b.c.T").fields_by_name["w"].enum_type.full_name == "a.W"
+    found = pool.FindMessageTypeByName("a.b.c.T").fields_by_name["w"].enum_type
+    assert found is not None
+    assert found.full_name == "a.W"
 
 
 def test_an_option_of_an_absent_google_file_is_passed_over(tmp_path: Path) -> None:
