@@ -112,7 +112,8 @@ class PeerSession:
 
     async def add(self, reference: str) -> int:
         """Add an item and return its handle."""
-        return (await self.on_server("add_item", item_definition=reference)).add_item.item_handle
+        item: int = (await self.on_server("add_item", item_definition=reference)).add_item.item_handle
+        return item
 
     async def advise(self, reference: str) -> int:
         """Add an item, advise it and return its handle."""
@@ -142,7 +143,7 @@ def command(session_id: str, arm: str, **fields: Any) -> dict[str, Any]:
 
 async def take(stream: Any, count: int) -> list[Any]:
     """Return the next messages of a stream."""
-    messages = []
+    messages: list[Any] = []
     for _ in range(count):
         message = await asyncio.wait_for(stream.read(), PATIENCE)
         assert message is not grpc.aio.EOF, (

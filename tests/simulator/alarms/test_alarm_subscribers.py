@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mxgateway.simulator import Plant, SimulatedGateway, SimulatorOptions, generated_plant
+from mxgateway.simulator import AlarmLimit, Plant, SimulatedGateway, SimulatorOptions, generated_plant
 from tests.simulator.peer import CONTRACT, Peer, PeerSession, ending, ok, take
 
 TANK = "Tank01.Level"
@@ -20,7 +20,7 @@ AREA1 = "Galaxy!Area1"
 SUBTAG, ALARMMGR = (CONTRACT.number(f"ALARM_PROVIDER_MODE_{mode}") for mode in ("SUBTAG", "ALARMMGR"))
 
 
-def limits_of(plant: Plant) -> dict[str, tuple[str, object]]:
+def limits_of(plant: Plant) -> dict[str, tuple[str, AlarmLimit]]:
     """Return the tag and the limit of each alarm, by its full reference."""
     return {
         f"{plant.name}!{plant.area_of(obj)}.{obj.tag_name}.{limit.name}": (f"{obj.tag_name}.{attribute.name}", limit)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import grpc
 import pytest
 
 from mxgateway.simulator import ManualClock, SimulatedGateway
+from tests.simulator.conftest import Until
 from tests.simulator.peer import CONTRACT, E_INVALIDARG, PATIENCE, Peer, PeerSession, ok, take
 
 HIHI, HI = "Galaxy!Area1.Tank01.HiHi", "Galaxy!Area1.Tank01.Hi"
@@ -13,7 +15,7 @@ TANK = "Tank01.Level"
 AREA1 = "Galaxy!Area1"
 
 
-def kinds(messages: list) -> list[str]:
+def kinds(messages: list[Any]) -> list[str]:
     return [message.WhichOneof("payload") for message in messages]
 
 
@@ -21,7 +23,7 @@ def transition(name: str) -> int:
     return CONTRACT.number(f"ALARM_TRANSITION_KIND_{name}")
 
 
-async def feed(peer: Peer, prefix: str = AREA1) -> object:
+async def feed(peer: Peer, prefix: str = AREA1) -> Any:
     return peer.stream("StreamAlarms", alarm_filter_prefix=prefix)
 
 
@@ -198,7 +200,7 @@ async def test_only_the_session_that_subscribed_to_alarms_is_told_and_each_trans
         assert ok(await session.invoke("unsubscribe_alarms")).WhichOneof("payload") is None
 
 
-async def test_a_feed_that_has_gone_is_forgotten(gateway: SimulatedGateway, peer: Peer, until) -> None:
+async def test_a_feed_that_has_gone_is_forgotten(gateway: SimulatedGateway, peer: Peer, until: Until) -> None:
     stream = await feed(peer)
     await asyncio.wait_for(stream.initial_metadata(), PATIENCE)
     stream.cancel()

@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import asyncio
 from fnmatch import fnmatchcase
+from typing import Any
 
 import grpc
 import pytest
 
-from mxgateway.simulator import ManualClock, SimulatedGateway, generated_plant
+from mxgateway.simulator import ManualClock, Plant, SimulatedGateway, generated_plant
 from tests.simulator.peer import PATIENCE, Peer, cancelled, ok, take
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def pages(peer: Peer, method: str = "DiscoverHierarchy", **fields) -> list:
+async def pages(peer: Peer, method: str = "DiscoverHierarchy", **fields: Any) -> list[Any]:
     found, token = [], ""
     while True:
         reply = await peer.call(method, page_token=token, **fields)
@@ -22,11 +23,11 @@ async def pages(peer: Peer, method: str = "DiscoverHierarchy", **fields) -> list
             return found
 
 
-async def objects(peer: Peer, **fields) -> list:
+async def objects(peer: Peer, **fields: Any) -> list[Any]:
     return [obj for page in await pages(peer, **fields) for obj in page.objects]
 
 
-async def children(peer: Peer, **fields) -> list[str]:
+async def children(peer: Peer, **fields: Any) -> list[str]:
     return [child.browse_name for page in await pages(peer, "BrowseChildren", **fields) for child in page.children]
 
 
@@ -105,7 +106,7 @@ async def test_a_root_by_id_tag_or_path_limits_to_what_is_below_it(peer: Peer) -
 
 
 async def test_max_depth_counts_levels_below_the_root(peer: Peer) -> None:
-    async def below(depth: int, **root) -> list[str]:
+    async def below(depth: int, **root: Any) -> list[str]:
         return [obj.tag_name for obj in await objects(peer, max_depth={"value": depth}, **root)]
 
     assert await below(0, root_tag_name="Area2") == ["Area2"]
@@ -117,7 +118,7 @@ async def test_max_depth_counts_levels_below_the_root(peer: Peer) -> None:
 async def test_each_filter_agrees_with_a_naive_one_and_filters_are_anded(peer: Peer) -> None:
     whole = await objects(peer)
 
-    def naive(obj, fields: dict) -> bool:
+    def naive(obj: Any, fields: dict[str, Any]) -> bool:
         chain = " ".join(obj.template_chain)
         return (
             (not fields.get("category_ids") or obj.category_id in fields["category_ids"])
@@ -129,7 +130,7 @@ async def test_each_filter_agrees_with_a_naive_one_and_filters_are_anded(peer: P
             and (not fields.get("historized_only") or any(a.is_historized for a in obj.attributes))
         )
 
-    filters = [
+    filters: list[dict[str, Any]] = [
         {"category_ids": [13]},
         {"category_ids": [1, 3]},
         {"template_chain_contains": ["Tank"]},
@@ -312,7 +313,7 @@ async def test_after_a_deployment_the_tags_are_those_of_the_new_plant(gateway: S
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_generated_plant_follows_from_its_seed(seed: int) -> None:
-    def shape(plant) -> list:
+    def shape(plant: Plant) -> list[tuple[str, int, str]]:
         return [(obj.tag_name, obj.parent_id, obj.template.name) for obj in plant.objects]
 
     assert shape(generated_plant(500, seed=seed)) == shape(generated_plant(500, seed=seed))

@@ -57,7 +57,8 @@ def world() -> Iterator[World]:
         runner.run(gateway.start())
         peers = runner.run(_connected(gateway.endpoint, keys))
         pages = runner.run(_pages(peers[0], "DiscoverHierarchy", {}))
-        yield World(runner, *peers, [obj for page in pages for obj in page.objects])
+        peer, narrow = peers
+        yield World(runner, peer, narrow, [obj for page in pages for obj in page.objects])
         for peer in peers:
             runner.run(peer.channel.close())
         runner.run(gateway.stop())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import grpc
 import pytest
@@ -15,7 +16,7 @@ from tests.simulator.peer import PATIENCE, Peer, PeerSession, cancelled, ok, tak
 NEW = Template("$New", attributes=(Attribute(name="Value", value=7),))
 
 
-async def names(peer: Peer, **fields) -> list[str]:
+async def names(peer: Peer, **fields: Any) -> list[str]:
     return [obj.tag_name for obj in (await peer.call("DiscoverHierarchy", **fields)).objects]
 
 
@@ -35,7 +36,7 @@ async def test_a_deployment_adds_removes_and_renames_objects(gateway: SimulatedG
 
 @pytest.mark.parametrize("change", [{"remove": ["Nobody"]}, {"rename": {"Nobody": "Somebody"}}])
 async def test_an_object_that_is_not_there_is_neither_removed_nor_renamed(
-    gateway: SimulatedGateway, peer: Peer, change: dict
+    gateway: SimulatedGateway, peer: Peer, change: dict[str, Any]
 ) -> None:
     with pytest.raises(LookupError, match="Nobody"):
         gateway.deploy(**change)
@@ -164,7 +165,7 @@ async def test_a_gateway_stops_while_calls_are_held() -> None:
 
 
 async def test_a_prepared_page_can_be_changed_like_any_reply(gateway: SimulatedGateway, peer: Peer) -> None:
-    def shorter(reply):
+    def shorter(reply: Any) -> Any:
         reply.objects = reply.objects[:1]
         return reply
 

@@ -10,7 +10,8 @@ BUFFERED = CONTRACT.number("MX_EVENT_FAMILY_ON_BUFFERED_DATA_CHANGE")
 
 async def add_buffered(session: PeerSession, definition: str, context: str = "") -> int:
     reply = await session.on_server("add_buffered_item", item_definition=definition, item_context=context)
-    return ok(reply).add_buffered_item.item_handle
+    handle: int = ok(reply).add_buffered_item.item_handle
+    return handle
 
 
 async def test_a_buffered_item_subscribes_by_itself_and_tells_its_samples_in_batches(

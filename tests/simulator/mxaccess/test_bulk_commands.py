@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from mxgateway.simulator import ManualClock, SimulatedGateway
+from tests.simulator.conftest import Until
 from tests.simulator.peer import E_INVALIDARG, E_PROVIDER_SECURITY, Peer, PeerSession, integer, ok
 
 TAGS = ["TestChildObject.TestInt", "", "Tank01.Level", "Nowhere.Nothing"]
@@ -51,7 +53,7 @@ async def test_writes_in_bulk_fail_one_by_one_and_complete_in_order(session: Pee
     user = (
         await session.on_server("authenticate_user", verify_user="operator", verify_user_password="operator-password")
     ).authenticate_user.user_id
-    extra = {"current_user_id": user, "verifier_user_id": user} if "secured" in arm else {"user_id": 0}
+    extra: dict[str, Any] = {"current_user_id": user, "verifier_user_id": user} if "secured" in arm else {"user_id": 0}
     if "2" in arm:
         extra["timestamp_value"] = {"timestamp_value": {"seconds": 5}}
     await session.drain()
@@ -80,7 +82,7 @@ async def test_writes_in_bulk_fail_one_by_one_and_complete_in_order(session: Pee
     ],
 )
 async def test_an_unknown_server_handle_fails_every_entry_and_not_the_call(
-    session: PeerSession, arm: str, fields: dict
+    session: PeerSession, arm: str, fields: dict[str, Any]
 ) -> None:
     results = getattr(ok(await session.invoke(arm, server_handle=77, **fields)), arm).results
     assert [result.was_successful for result in results] == [False] * 4
@@ -168,7 +170,7 @@ class TestReadBulk:
         assert [result.was_cached for result in reply.read_bulk.results] == [False]
 
     async def test_a_subscription_that_waits_for_its_first_value_answers_nothing_yet(
-        self, clock: ManualClock, session: PeerSession, until
+        self, clock: ManualClock, session: PeerSession, until: Until
     ) -> None:
         await session.advise("TestChildObject.SlowInt")
         clock.advance(1)
@@ -213,7 +215,7 @@ class TestReadBulk:
         gateway: SimulatedGateway,
         clock: ManualClock,
         session: PeerSession,
-        until,
+        until: Until,
         timeout_ms: int,
         given_up: float,
     ) -> None:
@@ -234,7 +236,7 @@ class TestReadBulk:
         assert clock.pending == idle
 
     async def test_a_late_first_value_is_read_when_there_is_time(
-        self, clock: ManualClock, session: PeerSession, until
+        self, clock: ManualClock, session: PeerSession, until: Until
     ) -> None:
         await session.add("TestChildObject.TestInt")
         idle = clock.pending

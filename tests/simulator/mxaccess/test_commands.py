@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import grpc
 import pytest
 
-from mxgateway.simulator import SimulatedGateway
+from mxgateway.simulator import ManualClock, SimulatedGateway
 from tests.rows import each_row
+from tests.simulator.conftest import Until
 from tests.simulator.peer import CONTRACT, E_INVALIDARG, Peer, PeerSession, command, ok, refused
 
 KIND = "MX_COMMAND_KIND_"
@@ -70,7 +72,7 @@ ON_UNKNOWN_ITEM = [
 @each_row(("arm", "fields"), ON_UNKNOWN_SERVER + ON_UNKNOWN_ITEM)
 @each_row("handle", [0, -1, 999, 2**31 - 1])
 async def test_an_unknown_server_handle_is_an_invalid_argument_of_mxaccess(
-    session: PeerSession, arm: str, fields: dict, handle: int
+    session: PeerSession, arm: str, fields: dict[str, Any], handle: int
 ) -> None:
     reply = refused(await session.invoke(arm, server_handle=handle, **fields))
     assert reply.hresult == E_INVALIDARG
@@ -80,7 +82,7 @@ async def test_an_unknown_server_handle_is_an_invalid_argument_of_mxaccess(
 
 @each_row(("arm", "fields"), ON_UNKNOWN_ITEM)
 async def test_an_unknown_item_handle_is_an_invalid_argument_of_mxaccess(
-    session: PeerSession, arm: str, fields: dict
+    session: PeerSession, arm: str, fields: dict[str, Any]
 ) -> None:
     reply = refused(await session.on_server(arm, item_handle=999, **fields))
     assert reply.hresult == E_INVALIDARG
@@ -99,7 +101,7 @@ async def test_an_item_belongs_to_the_server_handle_that_added_it(session: PeerS
 
 
 async def test_unregister_drops_all_items_of_its_server_and_no_other(
-    gateway: SimulatedGateway, session: PeerSession
+    gateway: SimulatedGateway, clock: ManualClock, session: PeerSession
 ) -> None:
     await session.advise("TestChildObject.TestInt")
     buffered = {"item_definition": "TestChildObject.TestInt"}
@@ -110,7 +112,7 @@ async def test_unregister_drops_all_items_of_its_server_and_no_other(
     ok(await session.invoke("unregister", server_handle=session.server))
     await session.drain()
     gateway.set_tag("TestChildObject.TestInt", 5)
-    gateway.clock.advance(10)
+    clock.advance(10)
     assert await session.drain() == []
     [result] = ok(
         await session.invoke("read_bulk", server_handle=other, tag_addresses=["TestChildObject.TestInt"])
@@ -196,7 +198,7 @@ async def test_shutdown_of_the_worker_answers_and_ends_the_session_and_its_strea
 
 
 async def test_what_waits_behind_the_shutdown_of_the_worker_is_not_carried_out(
-    gateway: SimulatedGateway, peer: Peer, session: PeerSession, until
+    gateway: SimulatedGateway, peer: Peer, session: PeerSession, until: Until
 ) -> None:
     gateway.hold_commands()
     worker = gateway.sessions[session.session_id].worker

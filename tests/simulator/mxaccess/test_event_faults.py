@@ -9,6 +9,7 @@ from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions, SystemClock
 from mxgateway.simulator.mxaccess.event_faults import UNREADABLE, EventFaults
 from mxgateway.wire import WireError, decode, encode
+from tests.simulator.conftest import Until
 from tests.simulator.peer import Peer, PeerSession, cancelled, ending, integer, ok, refused, take
 
 TAG = "TestChildObject.TestInt"
@@ -144,7 +145,9 @@ async def test_another_reader_ends_the_stream_takes_the_events_and_leaves(
     assert [event.worker_sequence for event in await take(await session.attach(1), 2)] == [2, 3]
 
 
-async def test_a_session_without_a_reader_ends_when_the_other_reader_has_been_away_for_the_grace_period(until) -> None:
+async def test_a_session_without_a_reader_ends_when_the_other_reader_has_been_away_for_the_grace_period(
+    until: Until,
+) -> None:
     async with (
         SimulatedGateway(options=SimulatorOptions(detach_grace=0.01)) as gateway,
         Peer(gateway.endpoint, gateway.api_key) as peer,

@@ -10,6 +10,7 @@ import pytest
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator import ManualClock, SimulatedGateway, SimulatorOptions
 from mxgateway.wire import decode, encode
+from tests.simulator.conftest import Until
 from tests.simulator.peer import CONTRACT, PATIENCE, Peer, PeerSession, cancelled, ending, integer, ok, take
 
 DATA_CHANGE = CONTRACT.number("MX_EVENT_FAMILY_ON_DATA_CHANGE")
@@ -123,7 +124,7 @@ async def test_a_second_subscriber_is_refused_and_the_first_one_goes_on(
 
 
 async def test_cancelling_a_stream_leaves_the_session_alive_and_free_for_the_next_one(
-    gateway: SimulatedGateway, session: PeerSession, until
+    gateway: SimulatedGateway, session: PeerSession, until: Until
 ) -> None:
     item = await session.advise("TestChildObject.TestInt")
     stream = await session.attach()

@@ -8,10 +8,11 @@ import grpc
 import pytest
 
 from mxgateway.simulator import ManualClock, SimulatedGateway, SimulatorOptions
+from tests.simulator.conftest import Until
 from tests.simulator.peer import CONTRACT, Peer, PeerSession, command, ok
 
 
-async def test_the_command_after_the_last_allowed_pending_one_fails_at_once(until) -> None:
+async def test_the_command_after_the_last_allowed_pending_one_fails_at_once(until: Until) -> None:
     async with (
         SimulatedGateway(options=SimulatorOptions(pending_command_limit=3)) as gateway,
         Peer(gateway.endpoint, gateway.api_key) as peer,
@@ -32,7 +33,7 @@ async def test_the_command_after_the_last_allowed_pending_one_fails_at_once(unti
             ok(reply)
 
 
-async def test_the_default_limit_is_128_pending_commands(gateway: SimulatedGateway, peer: Peer, until) -> None:
+async def test_the_default_limit_is_128_pending_commands(gateway: SimulatedGateway, peer: Peer, until: Until) -> None:
     session = await peer.open()
     gateway.hold_commands()
     pending = [asyncio.create_task(session.invoke("ping")) for _ in range(128)]
@@ -49,7 +50,7 @@ async def test_the_default_limit_is_128_pending_commands(gateway: SimulatedGatew
 
 
 async def test_a_command_that_takes_too_long_is_deadline_exceeded_and_still_runs(
-    gateway: SimulatedGateway, clock: ManualClock, peer: Peer, session: PeerSession, until
+    gateway: SimulatedGateway, clock: ManualClock, peer: Peer, session: PeerSession, until: Until
 ) -> None:
     gateway.hold_commands()
     calling = asyncio.create_task(peer.invoke_fails(session.session_id, "register", client_name="late"))
@@ -63,7 +64,7 @@ async def test_a_command_that_takes_too_long_is_deadline_exceeded_and_still_runs
 
 
 async def test_a_cancelled_call_leaves_its_command_running(
-    gateway: SimulatedGateway, session: PeerSession, until
+    gateway: SimulatedGateway, session: PeerSession, until: Until
 ) -> None:
     gateway.hold_commands()
     calling = asyncio.create_task(session.invoke("register", client_name="cancelled"))
@@ -77,7 +78,7 @@ async def test_a_cancelled_call_leaves_its_command_running(
 
 
 async def test_the_clients_deadline_ends_the_call_and_not_the_command(
-    gateway: SimulatedGateway, peer: Peer, session: PeerSession, until
+    gateway: SimulatedGateway, peer: Peer, session: PeerSession, until: Until
 ) -> None:
     gateway.hold_commands()
     rpc = CONTRACT.rpcs["Invoke"]
@@ -93,7 +94,7 @@ async def test_the_clients_deadline_ends_the_call_and_not_the_command(
 
 
 async def test_closing_the_session_fails_its_pending_commands(
-    gateway: SimulatedGateway, peer: Peer, session: PeerSession, until
+    gateway: SimulatedGateway, peer: Peer, session: PeerSession, until: Until
 ) -> None:
     gateway.hold_commands()
     pending = [asyncio.create_task(peer.invoke_fails(session.session_id, "ping")) for _ in range(2)]
@@ -104,7 +105,7 @@ async def test_closing_the_session_fails_its_pending_commands(
 
 
 async def test_a_crash_of_the_worker_fails_its_pending_commands(
-    gateway: SimulatedGateway, peer: Peer, session: PeerSession, until
+    gateway: SimulatedGateway, peer: Peer, session: PeerSession, until: Until
 ) -> None:
     gateway.hold_commands()
     pending = [asyncio.create_task(peer.invoke_fails(session.session_id, "ping")) for _ in range(2)]

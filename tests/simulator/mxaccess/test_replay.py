@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from mxgateway.simulator import ManualClock, SimulatedGateway, SimulatorOptions, SystemClock
+from tests.simulator.conftest import Until
 from tests.simulator.peer import CONTRACT, Peer, PeerSession, cancelled, take
 
 
@@ -17,7 +18,7 @@ async def gateway(clock: ManualClock) -> AsyncIterator[SimulatedGateway]:
 
 
 @pytest.fixture
-async def streamed(gateway: SimulatedGateway, clock: ManualClock, session: PeerSession, until) -> PeerSession:
+async def streamed(gateway: SimulatedGateway, clock: ManualClock, session: PeerSession, until: Until) -> PeerSession:
     """A session whose events 1 to 20 were delivered to a stream that has gone."""
     stream = await session.attach()
     await session.advise("TestMachine_001.TestChangingInt")
@@ -72,7 +73,7 @@ async def test_a_fresh_stream_replays_nothing(clock: ManualClock, streamed: Peer
 
 
 async def test_the_ring_forgets_by_age(
-    gateway: SimulatedGateway, clock: ManualClock, streamed: PeerSession, until
+    gateway: SimulatedGateway, clock: ManualClock, streamed: PeerSession, until: Until
 ) -> None:
     events = gateway.sessions[streamed.session_id].events
     item = next(iter(gateway.sessions[streamed.session_id].worker.servers[streamed.server].items))
@@ -102,7 +103,7 @@ async def test_drain_never_carries_the_sentinel_and_drained_events_can_be_replay
 
 
 async def test_replayed_events_are_the_same_bytes(
-    clock: ManualClock, peer: Peer, gateway: SimulatedGateway, until
+    clock: ManualClock, peer: Peer, gateway: SimulatedGateway, until: Until
 ) -> None:
     session = await peer.open()
     stream = await session.attach()
@@ -116,7 +117,7 @@ async def test_replayed_events_are_the_same_bytes(
     assert [event.SerializeToString(deterministic=True) for event in await take(again, 4)] == first[1:]
 
 
-async def test_a_clock_that_is_set_back_makes_no_hole_in_the_ring(until) -> None:
+async def test_a_clock_that_is_set_back_makes_no_hole_in_the_ring(until: Until) -> None:
     clock = SystemClock()
     async with SimulatedGateway(clock=clock) as gateway, Peer(gateway.endpoint, gateway.api_key) as peer:
         session = await peer.open()

@@ -6,6 +6,7 @@ import re
 import grpc
 
 from mxgateway.simulator import ManualClock, SimulatedGateway, SimulatorOptions
+from tests.simulator.conftest import Until
 from tests.simulator.peer import CONTRACT, Peer, PeerSession, ok
 
 CLOSED = CONTRACT.number("SESSION_STATE_CLOSED")
@@ -107,7 +108,7 @@ async def test_an_attached_event_stream_holds_the_session(clock: ManualClock, se
 
 
 async def test_a_session_is_closed_when_its_stream_does_not_come_back_within_the_grace(
-    gateway: SimulatedGateway, clock: ManualClock, peer: Peer, session: PeerSession, until
+    gateway: SimulatedGateway, clock: ManualClock, peer: Peer, session: PeerSession, until: Until
 ) -> None:
     events = gateway.sessions[session.session_id].events
     for is_back in (True, False):
@@ -126,7 +127,7 @@ async def test_a_session_is_closed_when_its_stream_does_not_come_back_within_the
     assert (await peer.invoke_fails(session.session_id, "ping")).code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
-async def test_workers_start_one_after_another_and_one_that_is_late_fails_its_session(until) -> None:
+async def test_workers_start_one_after_another_and_one_that_is_late_fails_its_session(until: Until) -> None:
     clock = ManualClock()
     options = SimulatorOptions(worker_start_time=12.0)
     async with (
@@ -145,7 +146,7 @@ async def test_workers_start_one_after_another_and_one_that_is_late_fails_its_se
         assert len(gateway.sessions) == 2
 
 
-async def test_a_session_whose_opener_has_gone_starts_all_the_same(until) -> None:
+async def test_a_session_whose_opener_has_gone_starts_all_the_same(until: Until) -> None:
     clock = ManualClock()
     async with (
         SimulatedGateway(options=SimulatorOptions(worker_start_time=1.0), clock=clock) as gateway,
@@ -161,7 +162,7 @@ async def test_a_session_whose_opener_has_gone_starts_all_the_same(until) -> Non
         await until(lambda: session.state.name == "READY")
 
 
-async def test_a_gateway_that_stops_while_a_session_starts_leaves_nothing(until) -> None:
+async def test_a_gateway_that_stops_while_a_session_starts_leaves_nothing(until: Until) -> None:
     clock = ManualClock()
     async with SimulatedGateway(options=SimulatorOptions(worker_start_time=1.0), clock=clock) as gateway:
         peer = Peer(gateway.endpoint, gateway.api_key)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 import pytest
 
@@ -8,7 +10,7 @@ from tests.rows import each_row
 from tests.simulator.peer import CONTRACT, Peer, PeerSession, command, ok
 
 
-def sparse(element_type: str, length: int, elements: list[tuple[int, dict]]) -> dict:
+def sparse(element_type: str, length: int, elements: list[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
     return {
         "sparse_array_value": {
             "element_data_type": f"MX_DATA_TYPE_{element_type}",
@@ -36,7 +38,7 @@ def sparse(element_type: str, length: int, elements: list[tuple[int, dict]]) -> 
     ],
 )
 async def test_slots_that_are_not_listed_are_reset_to_the_default(
-    gateway: SimulatedGateway, session: PeerSession, name: str, value: dict, stored: list
+    gateway: SimulatedGateway, session: PeerSession, name: str, value: dict[str, Any], stored: list[Any]
 ) -> None:
     item = await session.advise(f"TestChildObject.{name}")
     ok(await session.on_server("write", item_handle=item, value=value))
@@ -62,8 +64,8 @@ async def test_a_sparse_array_that_cannot_be_expanded_is_an_invalid_argument(
 ) -> None:
     item = await session.advise("TestChildObject.TestIntArray")
     await session.drain()
-    written = {"item_handle": item, "value": REFUSED[case]}
-    taken = {"item_handle": item, "value": {"array_value": {"int32_values": {"values": [1]}}}}
+    written: dict[str, Any] = {"item_handle": item, "value": REFUSED[case]}
+    taken: dict[str, Any] = {"item_handle": item, "value": {"array_value": {"int32_values": {"values": [1]}}}}
     singles = [(arm, written) for arm in ("write", "write2", "write_secured", "write_secured2")]
     for arm, fields in [*singles, *((f"{arm}_bulk", {"entries": [taken, written]}) for arm, _ in singles)]:
         request = command(session.session_id, arm, server_handle=session.server, **fields)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from mxgateway.simulator import ManualClock, SimulatedGateway
 from tests.simulator.peer import CONTRACT, PeerSession, ok
 
@@ -7,7 +9,7 @@ COMPLETE = CONTRACT.number("MX_EVENT_FAMILY_OPERATION_COMPLETE")
 PENDING = (-1, CONTRACT.number("MX_STATUS_CATEGORY_PENDING"), CONTRACT.number("MX_STATUS_SOURCE_REQUESTING_LMX"), 0)
 
 
-def parts(status: object) -> tuple:
+def parts(status: Any) -> tuple[int, ...]:
     return status.success, status.category, status.detected_by, status.detail
 
 

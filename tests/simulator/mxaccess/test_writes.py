@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mxgateway.simulator import ManualClock, Security, SimulatedGateway, SimulatorOptions
@@ -21,11 +23,11 @@ SECURITY_ERROR = CONTRACT.number("MX_STATUS_CATEGORY_SECURITY_ERROR")
 OK = CONTRACT.number("MX_STATUS_CATEGORY_OK")
 
 
-async def completions(session: PeerSession) -> list:
+async def completions(session: PeerSession) -> list[Any]:
     return [event for event in await session.drain() if event.family == WRITE_COMPLETE]
 
 
-async def write(session: PeerSession, item: int, value: dict, **fields) -> object:
+async def write(session: PeerSession, item: int, value: dict[str, Any], **fields: Any) -> Any:
     return await session.on_server("write", item_handle=item, value=value, **fields)
 
 
@@ -104,7 +106,7 @@ async def test_an_item_that_is_not_advised_takes_no_write(session: PeerSession, 
         ok(await session.on_server("advise", item_handle=item))
         ok(await session.on_server("un_advise", item_handle=item))
         await session.drain()
-    fields = A_TIME if "2" in arm else {}
+    fields: dict[str, Any] = A_TIME if "2" in arm else {}
     if "secured" in arm:
         user = await operator(session)
         fields = {**fields, "current_user_id": user, "verifier_user_id": user}
@@ -156,7 +158,9 @@ async def test_write2_cuts_a_time_to_the_steps_of_a_filetime(gateway: SimulatedG
     ],
 )
 @each_row("arm", ["write2", "write_secured2"])
-async def test_a_write_whose_time_is_no_time_is_refused_by_mxaccess(session: PeerSession, arm: str, time: dict) -> None:
+async def test_a_write_whose_time_is_no_time_is_refused_by_mxaccess(
+    session: PeerSession, arm: str, time: dict[str, Any]
+) -> None:
     item = await session.advise("TestChildObject.TestInt")
     user = await operator(session)
     users = {"current_user_id": user, "verifier_user_id": user} if "secured" in arm else {}
@@ -261,7 +265,8 @@ class TestUsers:
     async def test_right_credentials_give_an_id_and_wrong_ones_zero(self, session: PeerSession) -> None:
         async def authenticate(user: str, password: str) -> int:
             reply = await session.on_server("authenticate_user", verify_user=user, verify_user_password=password)
-            return ok(reply).authenticate_user.user_id
+            user_id: int = ok(reply).authenticate_user.user_id
+            return user_id
 
         assert await authenticate("Operator", "operator-password") > 0
         assert await authenticate("operator", "operator-password") == await authenticate(
@@ -318,7 +323,8 @@ class TestUsers:
 
 async def operator(session: PeerSession, name: str = "operator") -> int:
     reply = await session.on_server("authenticate_user", verify_user=name, verify_user_password=f"{name}-password")
-    return reply.authenticate_user.user_id
+    user_id: int = reply.authenticate_user.user_id
+    return user_id
 
 
 # What each classification says to a plain write, to a secured one by one user, and to one by two.

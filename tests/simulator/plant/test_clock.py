@@ -17,8 +17,12 @@ def test_a_manual_clock_stands_still_and_calls_back_in_order_each_at_its_moment(
     def note(name: str) -> None:
         seen.append((name, clock.now_ns() - start))
 
+    def first() -> None:
+        note("first")
+        clock.call_later(0.5, lambda: note("nested"))
+
     clock.call_later(2.0, lambda: note("second"))
-    clock.call_later(1.0, lambda: (note("first"), clock.call_later(0.5, lambda: note("nested"))))
+    clock.call_later(1.0, first)
     clock.call_later(2.0, lambda: note("third"))
     clock.call_later(1.5, lambda: note("cancelled")).cancel()
     assert clock.pending == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import grpc
 import pytest
@@ -77,7 +78,7 @@ async def test_a_list_that_is_longer_than_the_event_queue_does_no_harm_while_a_s
     ):
         session = await peer.open()
         stream = await session.attach()
-        entries: dict = {"tag_addresses": tags_of(plant)}
+        entries: dict[str, list[Any]] = {"tag_addresses": tags_of(plant)}
         if arm == "advise_item_bulk":
             added = ok(await session.on_server("add_item_bulk", **entries)).add_item_bulk.results
             entries = {"item_handles": [result.item_handle for result in added]}
@@ -145,8 +146,9 @@ def test_a_tick_reaches_many_tags_in_small_bursts_each_once_and_with_one_time() 
     template = Template("$Fast", attributes=(Attribute(name="Count", pattern=counter),))
     live = LivePlant(Plant([PlantObject(number, f"Fast_{number}", template) for number in range(1, 2251)]), clock)
     for obj in live.plant.objects:
-        tag, _ = live.find(f"{obj.tag_name}.Count")
-        tag.observe("test", clock.samples.append)
+        found = live.find(f"{obj.tag_name}.Count")
+        assert found is not None
+        found[0].observe("test", clock.samples.append)
     clock.advance(2)
     assert [sample.native for sample in clock.samples] == [2] * 2250 + [3] * 2250
     assert len({sample.time_ns for sample in clock.samples}) == 2
@@ -160,7 +162,9 @@ def test_a_plant_that_stops_in_the_middle_of_a_tick_begins_the_next_one_afresh()
     clock = CountingClock()
     template = Template("$Fast", attributes=(Attribute(name="Count", pattern=counter),))
     live = LivePlant(Plant([PlantObject(number, f"Fast_{number}", template) for number in range(1, 1001)]), clock)
-    tags = [live.find(f"{obj.tag_name}.Count")[0] for obj in live.plant.objects]
+    found = [live.find(f"{obj.tag_name}.Count") for obj in live.plant.objects]
+    tags = [each[0] for each in found if each is not None]
+    assert len(tags) == 1000
 
     def forget_all(sample: Sample) -> None:
         for tag in tags:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from mxgateway.simulator import (
     Template,
     small_plant,
 )
-from mxgateway.simulator.plant.live_tags import LivePlant
+from mxgateway.simulator.plant.live_tags import LivePlant, Sample, Tag
 from tests.rows import each_row
 from tests.simulator.peer import Peer, PeerSession
 
@@ -25,16 +26,21 @@ def test_the_small_plant_has_what_its_users_rely_on() -> None:
     plant = small_plant()
     for number in range(1, 7):
         target = plant.find(f"TestMachine_{number:03}.TestChangingInt")
+        assert target is not None
         assert target.attribute.pattern is not None
-    assert plant.find("TestChildObject.TestInt").attribute.security is Security.FREE_ACCESS
+    target = plant.find("TestChildObject.TestInt")
+    assert target is not None
+    assert target.attribute.security is Security.FREE_ACCESS
     for reference in ("Tank01.Level", "Pump01.Running"):
         assert plant.find(reference)
     types = {attribute.data_type for obj in plant.objects for attribute in obj.template.attributes}
     assert types == set(DataType)
     areas = [obj.tag_name for obj in plant.objects if obj.is_area]
     assert areas == ["Area1", "Area2", "TankYard"]
-    assert plant.area_of(plant.object_by_tag("TestChildObject")) == "Area1"
-    assert plant.area_of(plant.object_by_tag("Engine_001")) == ""
+    for tag_name, area in (("TestChildObject", "Area1"), ("Engine_001", "")):
+        obj = plant.object_by_tag(tag_name)
+        assert obj is not None
+        assert plant.area_of(obj) == area
 
 
 @each_row(
@@ -71,8 +77,10 @@ def test_a_reference_finds_its_attribute(text: str, context: str, found: str | N
 def test_an_attribute_name_may_hold_dots() -> None:
     template = Template("$T", attributes=(Attribute(name="Level.HiHi.Limit"), Attribute(name="Level")))
     plant = Plant([PlantObject(1, "Tank", template)])
-    assert plant.find("Tank.level.hihi.limit").attribute.name == "Level.HiHi.Limit"
-    assert plant.find("Tank.Level").attribute.name == "Level"
+    for text, name in (("Tank.level.hihi.limit", "Level.HiHi.Limit"), ("Tank.Level", "Level")):
+        target = plant.find(text)
+        assert target is not None
+        assert target.attribute.name == name
 
 
 def test_a_plant_that_is_no_tree_of_unique_names_is_refused() -> None:
@@ -85,11 +93,17 @@ def test_a_plant_that_is_no_tree_of_unique_names_is_refused() -> None:
         Plant([PlantObject(1, "A", area, 9)])
 
 
-def values(seed: int) -> list:
+def tag_of(live: LivePlant, text: str) -> Tag:
+    found = live.find(text)
+    assert found is not None
+    return found[0]
+
+
+def values(seed: int) -> list[tuple[Any, int]]:
     clock = ManualClock()
     live = LivePlant(small_plant(seed=seed), clock)
-    tags = [live.find(f"TestMachine_{number:03}.Vibration")[0] for number in range(1, 7)]
-    seen = []
+    tags = [tag_of(live, f"TestMachine_{number:03}.Vibration") for number in range(1, 7)]
+    seen: list[Sample] = []
     for tag in tags:
         tag.observe("test", seen.append)
     clock.advance(10)
@@ -106,12 +120,12 @@ def test_the_same_seed_gives_the_same_values_at_the_same_times() -> None:
 def test_values_change_on_the_wall_clocks_grid() -> None:
     clock = ManualClock()
     live = LivePlant(small_plant(), clock)
-    tag, _ = live.find("TestMachine_001.TestChangingInt")
+    tag = tag_of(live, "TestMachine_001.TestChangingInt")
     assert (tag.sample.native, tag.sample.time_ns) == (1, clock.now_ns())
     clock.advance(2.75)
     assert tag.sample.native == 3
     assert tag.sample.time_ns % 10**9 == 0
-    seen = []
+    seen: list[Sample] = []
     tag.observe("test", seen.append)
     clock.advance(3)
     assert [sample.native for sample in seen] == [4, 5, 6]

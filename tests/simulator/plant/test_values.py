@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from mxgateway.simulator import SimulatedGateway
+from typing import Any
+
+from mxgateway.simulator import ManualClock, SimulatedGateway
 from tests.rows import each_row
 from tests.simulator.peer import CONTRACT, PeerSession, integer, ok
 
 A_TIME = (1_704_067_200, 123_456_700)
 
 
-async def current(session: PeerSession, reference: str) -> object:
+async def current(session: PeerSession, reference: str) -> Any:
     await session.drain()
     await session.advise(reference)
     [event] = await session.drain()
@@ -68,7 +70,7 @@ async def test_what_has_no_type_is_passed_through_with_its_diagnostic(session: P
 )
 @each_row("suffix", ["", "[]"])
 async def test_an_array_is_named_with_or_without_brackets(
-    session: PeerSession, name: str, variant: str, arm: str, values: list, suffix: str
+    session: PeerSession, name: str, variant: str, arm: str, values: list[Any], suffix: str
 ) -> None:
     message = (await current(session, f"TestChildObject.{name}{suffix}")).value
     assert message.variant_type == message.array_value.variant_type == variant
@@ -150,7 +152,7 @@ async def test_an_unknown_reference_is_told_by_its_first_event(gateway: Simulate
     ],
 )
 async def test_a_written_value_is_converted_to_the_attributes_type(
-    gateway: SimulatedGateway, session: PeerSession, name: str, value: dict, stored: object
+    gateway: SimulatedGateway, session: PeerSession, name: str, value: dict[str, Any], stored: object
 ) -> None:
     item = await session.advise(f"TestChildObject.{name}")
     ok(await session.on_server("write", item_handle=item, value=value))
@@ -183,7 +185,7 @@ async def test_a_written_value_is_converted_to_the_attributes_type(
     ],
 )
 async def test_a_value_that_does_not_fit_fails_on_completion(
-    gateway: SimulatedGateway, session: PeerSession, name: str, value: dict
+    gateway: SimulatedGateway, session: PeerSession, name: str, value: dict[str, Any]
 ) -> None:
     tag = gateway.tag(f"TestChildObject.{name}")
     before = tag.sample.native
@@ -198,7 +200,7 @@ async def test_a_value_that_does_not_fit_fails_on_completion(
     assert tag.sample.native == before
 
 
-async def test_a_first_value_can_be_late(clock, session: PeerSession) -> None:
+async def test_a_first_value_can_be_late(clock: ManualClock, session: PeerSession) -> None:
     await session.advise("TestChildObject.SlowInt")
     clock.advance(4.9)
     assert await session.drain() == []

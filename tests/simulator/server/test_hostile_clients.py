@@ -8,6 +8,7 @@ import random
 import socket
 import struct
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 from h2.config import H2Configuration
@@ -15,6 +16,7 @@ from h2.connection import H2Connection
 from hyperframe.frame import AltSvcFrame, ContinuationFrame, DataFrame, HeadersFrame, PingFrame, SettingsFrame
 
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from tests.simulator.conftest import Until
 from tests.simulator.peer import CONTRACT, PATIENCE, Peer, ok
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -24,7 +26,7 @@ OPEN = CONTRACT.rpcs["OpenSession"].path
 @pytest.fixture
 async def gateway(caplog: pytest.LogCaptureFixture) -> AsyncIterator[SimulatedGateway]:
     caplog.set_level(logging.DEBUG)
-    unhandled: list[dict] = []
+    unhandled: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
     async with SimulatedGateway() as gateway:
         yield gateway
@@ -62,7 +64,7 @@ class Raw:
         self.writer.write(self.h2.data_to_send() + extra)
         await self.writer.drain()
 
-    async def request(self, body: bytes, *, end: bool = True, **headers: str | None) -> list:
+    async def request(self, body: bytes, *, end: bool = True, **headers: str | None) -> list[Any]:
         """Send a request and return the events until its stream ends."""
         changed = {name.replace("_", "-"): value for name, value in headers.items()}
         sent = [(name, changed.pop(name.lstrip(":"), value)) for name, value in self.headers]
@@ -73,8 +75,8 @@ class Raw:
         await self.flush()
         return await self.events(stream)
 
-    async def events(self, stream: int) -> list:
-        seen: list = []
+    async def events(self, stream: int) -> list[Any]:
+        seen: list[Any] = []
         async with asyncio.timeout(PATIENCE):
             while not any(
                 type(event).__name__ in ("StreamEnded", "StreamReset") and event.stream_id == stream for event in seen
@@ -105,9 +107,9 @@ async def raw(gateway: SimulatedGateway) -> AsyncIterator[Raw]:
     raw.close()
 
 
-def status(events: list) -> tuple[str | None, str | None]:
+def status(events: list[Any]) -> tuple[str | None, str | None]:
     """Return the HTTP status and the gRPC status of a response."""
-    headers: dict = {}
+    headers: dict[str, str] = {}
     for event in events:
         headers.update(getattr(event, "headers", None) or {})
     return headers.get(":status"), headers.get("grpc-status")
@@ -162,7 +164,9 @@ async def test_random_bytes_after_a_good_greeting_are_no_harm(gateway: Simulated
         ({"X_UPPER": "case"}, ("200", "0")),
     ],
 )
-async def test_odd_headers_concern_their_own_call(raw: Raw, changed: dict, expected: tuple) -> None:
+async def test_odd_headers_concern_their_own_call(
+    raw: Raw, changed: dict[str, Any], expected: tuple[str, str | None]
+) -> None:
     await raw.greet()
     assert status(await raw.request(message(b""), **changed)) == expected
     assert status(await raw.request(message(b""))) == ("200", "0")
@@ -218,7 +222,7 @@ async def test_a_padded_message_is_read(raw: Raw) -> None:
     assert status(await raw.events(stream)) == ("200", "0")
 
 
-async def test_requests_that_are_reset_at_once_leave_nothing(raw: Raw, gateway: SimulatedGateway, until) -> None:
+async def test_requests_that_are_reset_at_once_leave_nothing(raw: Raw, gateway: SimulatedGateway, until: Until) -> None:
     await raw.greet()
     for _ in range(200):
         stream = raw.h2.get_next_available_stream_id()
@@ -240,7 +244,7 @@ async def test_a_half_sent_message_does_not_hold_up_the_others(raw: Raw, gateway
 
 
 @pytest.mark.parametrize("when", ["before the greeting", "after the greeting", "within a request", "within a stream"])
-async def test_a_client_may_vanish_at_any_time(gateway: SimulatedGateway, until, when: str) -> None:
+async def test_a_client_may_vanish_at_any_time(gateway: SimulatedGateway, until: Until, when: str) -> None:
     for politely in (True, False):
         raw = await Raw.connect(gateway)
         if when != "before the greeting":
@@ -259,14 +263,15 @@ async def test_a_client_may_vanish_at_any_time(gateway: SimulatedGateway, until,
     await until(lambda: gateway.connections == 0)
 
 
-async def test_a_client_that_pings_and_never_reads_is_cut(gateway: SimulatedGateway, until) -> None:
+async def test_a_client_that_pings_and_never_reads_is_cut(gateway: SimulatedGateway, until: Until) -> None:
     raw = await Raw.connect(gateway)
     await raw.greet()
-    raw.writer.transport.pause_reading()
+    cast("asyncio.Transport", raw.writer.transport).pause_reading()
     pings = PingFrame(0, b"12345678").serialize() * 1000
     await until(lambda: gateway.connections == 1)
     # What the kernel takes from the gateway would only delay the end.
     [connection] = gateway._running.listener.connections
+    assert connection._transport is not None
     connection._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     try:
         async with asyncio.timeout(PATIENCE):
@@ -280,7 +285,9 @@ async def test_a_client_that_pings_and_never_reads_is_cut(gateway: SimulatedGate
     await until(lambda: gateway.connections == 0)
 
 
-async def test_a_goaway_of_the_client_ends_its_connection_quietly(raw: Raw, gateway: SimulatedGateway, until) -> None:
+async def test_a_goaway_of_the_client_ends_its_connection_quietly(
+    raw: Raw, gateway: SimulatedGateway, until: Until
+) -> None:
     await raw.greet()
     raw.h2.close_connection()
     await raw.flush()
@@ -296,7 +303,7 @@ async def test_headers_beyond_the_limit_end_the_connection(raw: Raw) -> None:
     assert await raw.closed() is not None
 
 
-async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(until) -> None:
+async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(until: Until) -> None:
     async with SimulatedGateway(options=SimulatorOptions(idle_connection_timeout=0.05)) as gateway:
         busy, idle = await Raw.connect(gateway), await Raw.connect(gateway)
         for raw in (busy, idle):

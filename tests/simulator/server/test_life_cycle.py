@@ -4,8 +4,9 @@ import asyncio
 import gc
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import grpc
 import pytest
@@ -15,6 +16,7 @@ from h2.connection import H2Connection
 from h2.settings import SettingCodes
 
 from mxgateway.simulator import SimulatedGateway, generated_plant
+from tests.simulator.conftest import Until
 from tests.simulator.peer import CONTRACT, PATIENCE, Peer, ok, take
 
 
@@ -24,7 +26,7 @@ def refuses(host: str, port: int) -> bool:
 
 
 @pytest.fixture
-async def nothing_left() -> Iterator[None]:
+async def nothing_left() -> AsyncIterator[None]:
     """Fail when the test leaves a task of the simulator behind; a socket left open would be a ResourceWarning."""
     yield
     # What pytest runs the fixture in, and what grpcio closes its channels in.
@@ -60,7 +62,7 @@ async def test_leaving_ends_open_streams_and_pending_calls_promptly() -> None:
     await peer.channel.close()
 
 
-async def test_leaving_does_not_wait_for_a_client_that_does_not_read(until) -> None:
+async def test_leaving_does_not_wait_for_a_client_that_does_not_read(until: Until) -> None:
     async with asyncio.timeout(PATIENCE), SimulatedGateway(plant=generated_plant(600, 20)) as gateway:
         _, writer = await asyncio.open_connection(gateway.host, gateway.port, limit=1024)
         client = H2Connection(H2Configuration())
@@ -79,7 +81,7 @@ async def test_leaving_does_not_wait_for_a_client_that_does_not_read(until) -> N
             headers += [("content-type", "application/grpc"), ("authorization", f"Bearer {gateway.api_key}")]
             client.send_headers(stream, headers)
             client.send_data(stream, bytes(5), end_stream=True)
-        writer.transport.pause_reading()
+        cast("asyncio.Transport", writer.transport).pause_reading()
         writer.write(client.data_to_send())
         await until(lambda: len(gateway.received) == 20)
         [connection] = gateway._running.listener.connections

@@ -114,7 +114,7 @@ async def test_the_connection_announces_100_streams_and_the_windows_of_kestrel(g
     client = H2Connection(H2Configuration())
     client.initiate_connection()
     writer.write(client.data_to_send())
-    settings: dict = {}
+    settings: dict[int, int] = {}
     connection_window = 65_535
     async with asyncio.timeout(PATIENCE):
         while SettingCodes.MAX_HEADER_LIST_SIZE not in settings or connection_window == 65_535:

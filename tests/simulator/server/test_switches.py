@@ -4,7 +4,7 @@ import grpc
 from grpclib.const import Status
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
-from mxgateway.simulator import SimulatedGateway
+from mxgateway.simulator import ManualClock, SimulatedGateway
 from tests.simulator.peer import Peer, PeerSession, ok, take
 
 
@@ -76,7 +76,7 @@ async def test_a_tag_takes_any_value_quality_and_time(gateway: SimulatedGateway,
 
 
 async def test_a_driven_tag_keeps_a_set_value_until_its_next_tick(
-    gateway: SimulatedGateway, clock, session: PeerSession
+    gateway: SimulatedGateway, clock: ManualClock, session: PeerSession
 ) -> None:
     gateway.set_tag("TestMachine_001.TestChangingInt", 1000)
     await session.advise("TestMachine_001.TestChangingInt")
