@@ -48,7 +48,9 @@ def _one(asked: Asked, payload: Message, result: Any, wrong: Asked, refused: Ask
     return Row(asked, payload, result, wrong, refused, **more)
 
 
-def _item(method: str, payload: type[Message], handle: int = ITEM, result: Any = None, *, bare: bool = True) -> Row:
+def _item(
+    method: str, payload: Callable[..., Message], handle: int = ITEM, result: Any = None, *, bare: bool = True
+) -> Row:
     """A command on one item."""
     asked = Asked(method, (SERVER, handle))
     return Row(
@@ -65,7 +67,7 @@ def _failed(tag: str = "") -> proto.SubscribeResult:
     return proto.SubscribeResult(server_handle=SERVER, tag_address=tag, error_message=OUT_OF_RANGE)
 
 
-def _tags_bulk(method: str, payload: type[Message]) -> Row:
+def _tags_bulk(method: str, payload: Callable[..., Message]) -> Row:
     """A bulk of tags; the second of three has no name."""
     tags = [TAG, "TestChildObject.TestBool"]
     asked = Asked(method, (SERVER, tags))
@@ -77,7 +79,7 @@ def _tags_bulk(method: str, payload: type[Message]) -> Row:
     )  # fmt: skip
 
 
-def _handles_bulk(method: str, payload: type[Message]) -> Row:
+def _handles_bulk(method: str, payload: Callable[..., Message]) -> Row:
     """A bulk of items; the second of three is unknown."""
     first, last = _added(ITEM, TAG), _added(ARRAY, "TestChildObject.TestIntArray")
     asked = Asked(method, (SERVER, (ITEM, ARRAY)))
@@ -96,7 +98,11 @@ NOT_WRITTEN: Final = proto.BulkWriteResult(server_handle=SERVER, hresult=E_INVAL
 
 
 def _write_bulk(
-    method: str, payload: type[Message], entry: type[Message], timestamps: tuple[Any, ...], users: dict[str, Any]
+    method: str,
+    payload: Callable[..., Message],
+    entry: Callable[..., Message],
+    timestamps: tuple[Any, ...],
+    users: dict[str, Any],
 ) -> Row:
     """A bulk write; of three entries the first is not advised and the second unknown."""
     more: dict[str, Any] = {name: value for name, value in users.items() if isinstance(value, int)}

@@ -92,7 +92,7 @@ class Stage:
 
     def subscription(self, session: Session | None = None) -> Subscription:
         """Return a subscription to the item's tag, in a session or in one of its own."""
-        self.client._next_opening = 0.0  # session openings are kept apart, which is nothing to wait for here
+        self.client._opener._next_start = 0.0  # session openings are kept apart, which is nothing to wait for here
         options = SubscriptionOptions(recovery=QUICK)
         subscription = session.subscribe([TAG], options) if session else self.client.subscribe([TAG], options)
         self.subscriptions.append(subscription)

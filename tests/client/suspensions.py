@@ -107,9 +107,7 @@ class Suspensions:
 _counting: Final[ContextVar[Suspensions | None]] = ContextVar("counting", default=None)
 
 
-def _task_factory(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **fields: Any
-) -> asyncio.Task[Any]:
+def _task_factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **fields: Any) -> asyncio.Task[Any]:
     """Make a task; those that the call begins are counted. The gateway's own come from another context."""
     suspensions = _counting.get()
     if suspensions is None:
@@ -143,7 +141,7 @@ class _Driven(Coroutine[Any, Any, Any]):
         return self  # type: ignore[return-value]
 
     def __iter__(self) -> Iterator[Any]:
-        return self  # type: ignore[return-value]
+        return self
 
     def __next__(self) -> Any:
         return self.send(None)

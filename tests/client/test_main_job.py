@@ -89,6 +89,7 @@ async def test_a_write_with_its_time_keeps_every_digit(session: Session) -> None
             completed, changed = await anext(events), await anext(events)
             assert completed.family == WRITE_COMPLETE
             assert changed.source_timestamp == time
+            assert isinstance(changed.source_timestamp, Timestamp)
             assert changed.source_timestamp.nanosecond == getattr(time, "nanosecond", 0)
 
 

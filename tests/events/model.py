@@ -60,8 +60,10 @@ def play_block(theme: str, block: int) -> None:
 
 def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let recovery pause for next to no time also where no options can be given."""
+    defaults = RecoveryOptions.__init__.__kwdefaults__
+    assert defaults is not None
     for name in ("initial_backoff", "max_backoff", "stable_after", "rejected_backoff"):
-        monkeypatch.setitem(RecoveryOptions.__init__.__kwdefaults__, name, getattr(QUICK, name))
+        monkeypatch.setitem(defaults, name, getattr(QUICK, name))
     monkeypatch.setattr("mxgateway.client.SESSION_STAGGER", 0.0, raising=False)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mxgateway import proto
 from mxgateway.events.cursor import MAX_JUMP, Cursor, Loss, LossCause
 from mxgateway.events.order import StreamOrder
 from tests.events.cursors import LARGEST, Stream, Taken, event, events_of
@@ -144,7 +145,8 @@ def test_nonsense_is_told_and_survived(nonsense: Any) -> None:
 
 def test_only_what_may_have_hidden_events_is_said_to_hide_some() -> None:
     hiding = {}
-    for name, nonsense in {"again": 3, "older": 1, "far": LARGEST, "backwards": (51, 19)}.items():
+    cases: dict[str, int | tuple[int, int]] = {"again": 3, "older": 1, "far": LARGEST, "backwards": (51, 19)}
+    for name, nonsense in cases.items():
         stream = Stream(0)
         stream.deliver(1, 2, 3)
         stream.deliver(nonsense)
@@ -193,7 +195,7 @@ def test_events_that_have_come_another_way_are_behind_the_cursor() -> None:
     ],
 )
 def test_of_events_that_were_kept_the_rest_is_told_from_any_position(position: int | None, expected: list[Any]) -> None:
-    kept = [event(1), Loss(2, 5, LossCause.REPLAY), event(6), event(7)]
+    kept: list[proto.MxEvent | Loss] = [event(1), Loss(2, 5, LossCause.REPLAY), event(6), event(7)]
     rest = Cursor(position).take(kept)
     assert [each if isinstance(each, Loss) else each.worker_sequence for each in rest] == expected
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -239,9 +240,14 @@ async def test_a_consumer_that_waits_is_held_and_woken_by_whatever_comes() -> No
             await found.waiters.enter()
             seen.extend(drained(found))
 
+    def receive() -> None:
+        fill(found, 1)
+        found.waiters.wake()
+
     task = weakref.ref(asyncio.create_task(consume()))
     await asyncio.sleep(0)
-    for happen in (lambda: found.change(CONNECTED), lambda: (fill(found, 1), found.waiters.wake()), found.finish):
+    happenings: list[Callable[[], None]] = [lambda: found.change(CONNECTED), receive, found.finish]
+    for happen in happenings:
         gc.collect()
         assert task() is not None
         happen()

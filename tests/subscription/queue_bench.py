@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -97,7 +98,7 @@ class Bench:
         self.marks.append(mark)
         self.queue.put_mark(mark)
 
-    def run(self, steps: list[tuple[str, ...]]) -> None:
+    def run(self, steps: list[tuple[Any, ...]]) -> None:
         """Do all steps, checking the books after each, and then take everything out."""
         for each in steps:
             self.step(*each)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 from grpclib.const import Status
@@ -42,7 +43,7 @@ async def test_tags_that_come_and_go_for_ever_fill_no_memory(world: Site) -> Non
         for number in range(8 * LIMIT):
             await subscription.add([TAG])
             publish(world.gateway, [TAG, OTHER], number)
-            await until(lambda number=number: consumer.values == {TAG: number, OTHER: number})
+            await until(lambda: consumer.values == {TAG: number, OTHER: number})  # noqa: B023 - called within the iteration
             await subscription.remove([TAG])
             epoch = subscription._supervisor.epoch
             assert epoch is not None
@@ -90,7 +91,7 @@ async def test_a_handle_of_before_tells_no_values_of_the_registration_that_had_i
     async with consumed(session.subscribe([OTHER], options())) as consumer:
         publish(world.gateway, [OTHER], 5)
         await until(lambda: consumer.values == {OTHER: 5})
-        assert max(update.value for update in consumer.updates) == 5
+        assert max(cast("int", update.value) for update in consumer.updates) == 5
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
@@ -119,7 +120,7 @@ async def test_a_handle_whose_registration_ended_without_an_answer_tells_no_valu
             await until(lambda: OTHER in consumer.values)
             publish(world.gateway, [OTHER], 5)
             await until(lambda: consumer.values == {OTHER: 5})
-            assert max(update.value for update in consumer.updates) == 5
+            assert max(cast("int", update.value) for update in consumer.updates) == 5
 
 
 async def test_a_tag_whose_item_has_a_handle_of_before_is_told_its_own_values_at_the_bound_as_well(world: Site) -> None:

@@ -64,7 +64,7 @@ async def test_a_clock_that_is_set_back_again_and_again_swallows_nothing_for_goo
         for value in (70, 71, 72):
             world.clock.step(-0.9)
             world.gateway.set_tag(TAG, value)
-            await until(lambda value=value: consumer.values[TAG] == value, patience=5)
+            await until(lambda: consumer.values[TAG] == value, patience=5)  # noqa: B023 - called within the iteration
         publish(world.gateway, TAGS, 73)
         await until(lambda: consumer.values == {TAG: 73, OTHER: 73}, patience=5)
         account(consumer.subscription, world.gateway)

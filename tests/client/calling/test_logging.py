@@ -55,7 +55,9 @@ def loggers_in(folder: Path) -> set[str]:
         if isinstance(node, ast.Call)
         and (getattr(node.func, "id", "") == "logger" or getattr(node.func, "attr", "") == "getLogger")
     ]
-    return {arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant)}
+    return {
+        arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+    }
 
 
 def test_the_loggers_are_those_that_the_guide_lists() -> None:

@@ -13,7 +13,7 @@ from mxgateway import Origin, TagUpdate, TagValue, proto
 from mxgateway.subscription.updates import new_update
 from mxgateway.values.tag_values import new_tag_value
 
-UPDATE: tuple[Any, ...] = ("Tank01.Level", 1.5, 192, None, 7, Origin.LIVE, ())
+UPDATE = ("Tank01.Level", 1.5, 192, None, 7, Origin.LIVE, ())
 VALUE: tuple[Any, ...] = ("Tank01.Level", 1.5, 192, None, proto.MxDataType.DOUBLE, True, False, "", ())
 
 RECORDS = pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from types import FrameType
 
@@ -204,7 +204,7 @@ ENDINGS: dict[Callable[[Stage, Call], Awaitable[None]], type[BaseException]] = {
 @each_row("call", [authenticates, authenticates_by_hand, writes, pings])
 @each_row("wait", [no_window, no_stream])
 async def test_no_frame_shows_the_key_or_a_password(
-    wait: Callable[[], AsyncIterator[Stage]], call: Call, ending: Callable[[Stage, Call], Awaitable[None]]
+    wait: Callable[[], AbstractAsyncContextManager[Stage]], call: Call, ending: Callable[[Stage, Call], Awaitable[None]]
 ) -> None:
     async with wait() as waiting:
         with pytest.raises(ENDINGS[ending]) as caught:

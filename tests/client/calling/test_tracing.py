@@ -229,7 +229,7 @@ async def test_every_call_of_a_busy_client_ends_once(gateway: SimulatedGateway, 
         session = await client.open_session()
         await advised(session)
         gateway.fail_next("Invoke.Ping", Status.UNAVAILABLE, times=4)
-        calls = [asyncio.create_task(session.ping()) for _ in range(20)]
+        calls: list[asyncio.Task[Any]] = [asyncio.create_task(session.ping()) for _ in range(20)]
         calls += [asyncio.create_task(session.state(timeout=1e-6)) for _ in range(5)]
         await asyncio.sleep(0)
         for call in calls[::3]:

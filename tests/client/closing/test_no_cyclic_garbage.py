@@ -190,7 +190,7 @@ async def subscribes(stage: Stage) -> None:
 
 
 async def subscribes_apart(stage: Stage) -> None:
-    stage.client._next_opening = 0.0  # session openings are kept apart, which is nothing to wait for here
+    stage.client._opener._next_start = 0.0  # session openings are kept apart, which is nothing to wait for here
     updates = stage.client.subscribe([TAG])
     states = updates.states()
     async with updates:

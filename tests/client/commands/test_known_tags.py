@@ -22,6 +22,7 @@ from tests.client.confirming import accepted
 from tests.client.support import (
     REFUSED_TAG,
     TAG,
+    advised_items,
     kinds,
     until,
 )

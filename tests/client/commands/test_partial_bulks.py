@@ -340,8 +340,8 @@ async def test_a_connection_that_is_cut_leaves_in_doubt_what_was_sent_on_it(
     assert partial is not None
     assert [result.item_handle for result in partial.results] == [*range(1, PART + 1)]
     assert (partial.in_doubt, partial.not_sent) == (in_doubt, not_sent)
-    sent = {cut_before: 1, cut_refused: 3, cut_refused_and_sent_again: 3}.get(cut, 2)
-    assert sum(len(peer.requests) for peer in server.peers) == sent
+    counts: dict[Callable[..., Any], int] = {cut_before: 1, cut_refused: 3, cut_refused_and_sent_again: 3}
+    assert sum(len(peer.requests) for peer in server.peers) == counts.get(cut, 2)
 
 
 async def test_an_item_of_a_part_that_was_answered_is_known(

@@ -32,7 +32,7 @@ REFUSED: dict[str, tuple[Callable[[Session], Awaitable[Any]], str]] = {
     "nan": (lambda s: s.write(1, 2, math.nan), "nan"),
     "infinity": (lambda s: s.write_confirmed(1, 2, -math.inf), "inf"),
     "a naive datetime": (lambda s: s.write(1, 2, NAIVE), "time zone"),
-    "a mixed list": (lambda s: s.write(1, 2, [1, "a"]), "an array has one type"),  # type: ignore[list-item]
+    "a mixed list": (lambda s: s.write(1, 2, [1, "a"]), "an array has one type"),  # type: ignore[arg-type]
     "an int beyond 64 bits": (lambda s: s.write(1, 2, 2**63), "64"),
     "an unknown type": (lambda s: s.write(1, 2, object()), "object"),  # type: ignore[arg-type]
     "a value that does not fit the type": (lambda s: s.write(1, 2, "a", data_type=proto.MxDataType.INTEGER), "INTEGER was requested"),

@@ -32,7 +32,7 @@ INTEGER_5 = proto.MxValue(data_type=proto.MxDataType.INTEGER, variant_type="VT_I
 FLOAT_5 = proto.MxValue(data_type=proto.MxDataType.FLOAT, variant_type="VT_R4", float_value=5.0)
 AT_NOON = proto.MxValue(data_type=proto.MxDataType.TIME, variant_type="VT_DATE", timestamp_value=NOON)
 ITEM_FIELDS = {"server_handle": SERVER, "item_handle": ITEM}
-NO_READING = {"is_null": True, "data_type": proto.MxDataType.NO_DATA, "variant_type": "VT_EMPTY"}
+NO_READING: dict[str, Any] = {"is_null": True, "data_type": proto.MxDataType.NO_DATA, "variant_type": "VT_EMPTY"}
 
 USERS = {"current_user_id": 3, "verifier_user_id": 4}
 GUID = "01234567-89ab-cdef-0123-456789abcdef"
@@ -250,7 +250,7 @@ async def test_a_correlation_id_is_passed_through_and_a_fresh_one_is_made_withou
     method, arguments, keywords, _, _ = CALLS[name]
     for correlation_id in ("order-4711", "", ""):
         call = method(session)(*arguments, **keywords, correlation_id=correlation_id)
-        (outcome,) = await asyncio.gather(call, return_exceptions=True)
+        outcome = (await asyncio.gather(call, return_exceptions=True))[0]
         if isinstance(outcome, MxGatewayError):
             assert outcome.correlation_id == commands(gateway)[-1].client_correlation_id
 

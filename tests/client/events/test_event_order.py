@@ -106,6 +106,7 @@ async def test_the_sentinel_of_a_replay_gap_is_delivered_as_it_is() -> None:
             sentinel, *rest = await take(events, 11)
             change(gateway, [1])
             rest += await take(events, 1)
+        assert sentinel.replay_gap is not None
         async with session.stream_events(sentinel.replay_gap.oldest_available_sequence) as events:
             assert (await anext(events)).replay_gap is None
 

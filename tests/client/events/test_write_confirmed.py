@@ -177,7 +177,7 @@ def kind_of(call: Any) -> str | None:
 async def test_a_confirmed_write_inside_a_loop_over_the_events_of_its_session(
     gateway: SimulatedGateway, session: Session, item: Item
 ) -> None:
-    sequences, confirmed = [], []
+    sequences, confirmed = list[int](), list[int]()
     async for event in session.stream_events():
         sequences.append(event.worker_sequence)
         if event.family != WRITE_COMPLETE and len(confirmed) < 5:

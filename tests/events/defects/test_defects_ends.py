@@ -106,7 +106,7 @@ async def test_a_follower_whose_task_nobody_holds_lives_as_long_as_events_come(
     for value in range(1, 4):
         gc.collect()
         publish(gateway, [TAG, OTHER], value)
-        await until(lambda value=value: seen == dict.fromkeys(("own", "shared", "raw"), value), patience=5)
+        await until(lambda: seen == dict.fromkeys(("own", "shared", "raw"), value), patience=5)  # noqa: B023 - called within the iteration
     for task in asyncio.all_tasks() - before:
         task.cancel()
     await asyncio.sleep(0)

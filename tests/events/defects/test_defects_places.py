@@ -21,7 +21,7 @@ FALSE = {
 }
 
 
-@pytest.fixture(params=FALSE.values(), ids=FALSE)
+@pytest.fixture(params=FALSE.values(), ids=list(FALSE))
 def false(request: pytest.FixtureRequest) -> Callable[[Site], proto.MxEvent]:
     """What jumps."""
     jump: Callable[[Site], proto.MxEvent] = request.param
@@ -30,7 +30,7 @@ def false(request: pytest.FixtureRequest) -> Callable[[Site], proto.MxEvent]:
 
 async def _jump(world: Site, event: proto.MxEvent) -> None:
     world.faults.inject(event)
-    await until(lambda: world.session.pump.newest >= FAR - 1)
+    await until(lambda: (world.session.pump.newest or 0) >= FAR - 1)
 
 
 async def test_a_false_place_is_found_out_on_the_stream_behind_it(
@@ -90,7 +90,7 @@ async def test_no_completion_confirms_another_write_behind_a_false_place(world: 
     await world.confirm(item, 1)
     last = world.there.events.last_sequence
     world.faults.inject(a_gap(world, last, last + 2))
-    await until(lambda: world.session.pump.newest > last)
+    await until(lambda: (world.session.pump.newest or 0) > last)
     await world.blip()
     await world.session.ping()
     await until(lambda: world.there.events.is_attached)

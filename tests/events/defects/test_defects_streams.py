@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from grpclib.const import Status
@@ -192,7 +192,7 @@ async def test_a_polite_end_of_the_connection_is_no_failure(world: Site) -> None
     async with world.session.subscribe([TAG], recovery=patient, stale_after=None) as updates:
         for time in range(1, 4):
             await world.blip(lambda: world.gateway.drop_connections(politely=True))
-            await until(lambda time=time: updates.stats().reconnects == time and is_connected(updates), patience=5)
+            await until(lambda: updates.stats().reconnects == time and is_connected(updates), patience=5)  # noqa: B023 - called within the iteration
 
 
 async def woken(subscription: Any) -> None:
@@ -284,7 +284,9 @@ async def test_a_handle_that_is_given_out_again_tells_no_values_of_the_tag_befor
         await consumer.subscription.add([OTHER])
         publish(world.gateway, [OTHER], 5)
         await until(lambda: consumer.values.get(OTHER) == 5)
-        assert [update.value for update in consumer.updates if update.tag == OTHER and update.value >= 1_000] == []
+        assert [
+            update.value for update in consumer.updates if update.tag == OTHER and cast("int", update.value) >= 1_000
+        ] == []
 
 
 # -- many at once

@@ -99,10 +99,11 @@ async def test_a_refused_write_is_not_confirmed_in_the_place_of_one_that_never_a
     world.gateway.release_write_completions()
     await asyncio.wait([wrong, right])
     never_confirmed(wrong.exception())
-    if right.exception() is None:
+    fault = right.exception()
+    if fault is None:
         assert world.write_of(right.result()).value.int32_value == 77
     else:
-        assert in_words(right.exception(), "in doubt")
+        assert in_words(fault, "in doubt")
         assert world.writes_received() == received, "nothing is sent for an item in doubt"
 
 

@@ -42,14 +42,13 @@ class Confused:
             self.lies_about_the_future = True
             number = self.newest + size + 2
             return [number] if what == "false jump" else [(self.newest, number + 1)]
-        return [
-            {
-                "far": self.newest + MAX_JUMP + size,
-                "largest": LARGEST,
-                "ends before it begins": (self.newest + size, self.newest),
-                "mark too far": (self.newest, self.newest + MAX_JUMP + size + 2),
-            }[what]
-        ]
+        nonsense: dict[str, int | tuple[int, int]] = {
+            "far": self.newest + MAX_JUMP + size,
+            "largest": LARGEST,
+            "ends before it begins": (self.newest + size, self.newest),
+            "mark too far": (self.newest, self.newest + MAX_JUMP + size + 2),
+        }
+        return [nonsense[what]]
 
 
 DELIVERIES = st.lists(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -218,7 +217,7 @@ def test_books_that_have_an_event_too_few_or_too_many_are_found() -> None:
 
 
 @pytest.fixture
-def lying(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def lying(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     model.quick_pauses(monkeypatch)
     return monkeypatch
 

@@ -123,10 +123,10 @@ async def test_events_that_come_twice_are_no_new_beginning(world: Site) -> None:
         await until(lambda: consumer.taken == 21)
         events = [event for event in world.history.events[world.session.session_id] if event.family == DATA_CHANGE]
         for event in events[3 : 2 + RESTART]:
-            handles = {"server_handle": event.server_handle, "item_handle": event.item_handle}
             again = proto.MxEvent(
                 session_id=world.session.session_id, family=DATA_CHANGE, worker_sequence=event.worker_sequence,
-                quality=192, on_data_change=proto.OnDataChangeEvent(), **handles,
+                quality=192, on_data_change=proto.OnDataChangeEvent(),
+                server_handle=event.server_handle, item_handle=event.item_handle,
             )  # fmt: skip
             world.faults.inject(again)
         publish(world.gateway, [TAG], 30)
