@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from mxgateway import (
@@ -308,7 +309,7 @@ class World:
             there = reader.there or self.gateway.sessions[(await reader.subscription.session()).session_id]
             if there.session_id not in self.judge.lied_to:
                 with suppress(TimeoutError):
-                    await until(lambda reader=reader, there=there: reader.has_all(there), patience=PATIENCE)  # type: ignore[misc]
+                    await until(partial(reader.has_all, there), patience=PATIENCE)
             reader.check(self.judge, there)
 
     def _raise_wrong(self) -> None:

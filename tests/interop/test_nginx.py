@@ -175,7 +175,7 @@ async def test_a_long_event_stream_arrives_whole_and_in_order(site: Site) -> Non
             assert (await anext(events)).worker_sequence == 1
             reading = asyncio.create_task(values(events, received, after=1))
             for start in range(0, count, 100):
-                await until(lambda start=start: start - len(received) < ahead or reading.done())  # type: ignore[misc]
+                await until(lambda: start - len(received) < ahead or reading.done())  # noqa: B023 - called within the iteration
                 change(site.gateway, range(start, start + 100))
             await session.close()
             await reading
@@ -197,7 +197,7 @@ async def test_reloads_under_load_fail_no_call_and_the_open_stream_goes_on_until
                     for number in range(reloads):
                         await load.more(100)
                         await site.nginx.reload()
-                        await until(lambda wanted=number + 2: client.stats().connections_opened == wanted)  # type: ignore[misc]
+                        await until(lambda: client.stats().connections_opened == number + 2)  # noqa: B023 - called within the iteration
                     await load.more(100)
                 registered = set(site.gateway.sessions[session.session_id].worker.servers)
                 seen = plant.last
@@ -244,9 +244,9 @@ async def test_a_stream_that_nginx_cuts_after_a_reload_is_resumed_by_its_reader_
         async with Load(session) as load:
             for number in range(2):
                 seen = len(received)
-                await until(lambda seen=seen: len(received) > seen + 10)  # type: ignore[misc]
+                await until(lambda: len(received) > seen + 10)  # noqa: B023 - called within the iteration
                 await site.nginx.reload()
-                await until(lambda number=number: len(faults) > number)  # type: ignore[misc]
+                await until(lambda: len(faults) > number)  # noqa: B023 - called within the iteration
             await load.more(100)
         await reading
         failed = client.stats().calls_failed

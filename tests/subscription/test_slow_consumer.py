@@ -137,9 +137,9 @@ async def test_a_link_that_flaps_while_the_consumer_stalls_is_told_in_a_few_chan
     async with client.subscribe(TAGS, options(max_items=20)) as subscription:
         for number in range(1, 13):
             publish(gateway, TAGS, number)
-            await until(lambda n=number: subscription.stats().received == (n + 1) * len(TAGS))  # type: ignore[misc]
+            await until(lambda: subscription.stats().received == (number + 1) * len(TAGS))  # noqa: B023 - called within the iteration
             gateway.drop_connections()
-            await until(lambda n=number: subscription.stats().reconnects == n)  # type: ignore[misc]
+            await until(lambda: subscription.stats().reconnects == number)  # noqa: B023 - called within the iteration
         consumer = Consumer(subscription)
         task = asyncio.create_task(consumer.run())
         await until(lambda: subscription.stats().queued == 0)

@@ -76,7 +76,7 @@ async def start(
     readers = {number: asyncio.StreamReader(LINE_LIMIT, loop) for number in outputs}
     for number, (reading, _) in outputs.items():
         protocol = asyncio.StreamReaderProtocol(readers[number], loop=loop)
-        pipes[number], _ = await loop.connect_read_pipe(lambda found=protocol: found, os.fdopen(reading, "rb", 0))  # type: ignore[misc]
+        pipes[number], _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(reading, "rb", 0))  # noqa: B023 - called within the iteration
     writer = None
     if to_stdin is not None:
         transport, flow = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(to_stdin, "wb", 0))

@@ -166,9 +166,9 @@ async def test_what_a_consumer_keeps_of_an_interruption_keeps_no_events_alive(
     async with consumed(client.subscribe(TAGS, options())) as consumer:
         for number in range(1, 4):
             publish(gateway, TAGS, number)
-            await until(lambda n=number: consumer.values == dict.fromkeys(TAGS, n))  # type: ignore[misc]
+            await until(lambda: consumer.values == dict.fromkeys(TAGS, number))  # noqa: B023 - called within the iteration
             gateway.drop_connections()
-            await until(lambda n=number: len(consumer.outcomes) == n)  # type: ignore[misc]
+            await until(lambda: len(consumer.outcomes) == number)  # noqa: B023 - called within the iteration
         assert len([change.cause for change in consumer.changes if change.cause is not None]) == 3
         (own,) = gateway.sessions
         gc.collect()
