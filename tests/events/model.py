@@ -64,7 +64,7 @@ def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert defaults is not None
     for name in ("initial_backoff", "max_backoff", "stable_after", "rejected_backoff"):
         monkeypatch.setitem(defaults, name, getattr(QUICK, name))
-    monkeypatch.setattr("mxgateway.client.SESSION_STAGGER", 0.0, raising=False)
+    monkeypatch.setattr("mxgateway.commands.session.opener.OPEN_INTERVAL", 0.0)
 
 
 def _seeds(block: int) -> Iterator[int]:
