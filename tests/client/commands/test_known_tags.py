@@ -17,7 +17,6 @@ from mxgateway import (
     proto,
 )
 from mxgateway.simulator import SimulatedGateway
-from tests.client.commands.test_tags import advised_items
 from tests.client.confirming import accepted
 from tests.client.support import (
     REFUSED_TAG,
