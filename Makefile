@@ -11,7 +11,7 @@ PROTO_DIR ?= protos
 # Units of every layer and the main job; what takes long is in `make test`.
 QUICK     := tests/test_rows.py tests/architecture tests/options tests/credentials tests/errors tests/status tests/values tests/fixtures \
              $(addprefix tests/events/,test_cursor.py test_data_change.py test_outlet_and_states.py) \
-             $(addprefix tests/events/writes/,test_write_book.py test_written_items.py) \
+             $(addprefix tests/events/writes/,test_write_records.py test_written_items.py) \
              $(addprefix tests/wire/,times/test_times.py times/test_durations.py json/test_json_rules.py projection/test_projection.py) \
              $(addprefix tests/transport/calls/,test_backoff.py test_deadlines.py test_retries.py) \
              $(addprefix tests/transport/http2/,test_frames.py test_request_headers.py) \

@@ -14,10 +14,10 @@ from mxgateway.errors import CallSite
 from mxgateway.events.event_call import EventSource
 from mxgateway.events.pump import StreamPump
 from mxgateway.events.upkeep import PumpState
-from mxgateway.events.writes.book import WriteBook, written_items
 from mxgateway.events.writes.completions import Completions
 from mxgateway.events.writes.item_writes import Item
 from mxgateway.events.writes.sender import Writer
+from mxgateway.events.writes.write_records import WriteRecords, written_items
 from mxgateway.options import check_timeout
 from mxgateway.transport.calls.method import Progress, Site
 from mxgateway.transport.channel import Channel
@@ -48,7 +48,7 @@ class SessionCore:
         """The client's calls that outlive a cancelled caller."""
         self.source = EventSource(channel, session_id)
         """The source of the session's events."""
-        self._writes = WriteBook()
+        self._writes = WriteRecords()
         self._tag_cache = TagCache()
         # None of these refers to the session: a cycle would keep it alive until the next garbage collection.
         self._completions = Completions(self._writes, self.source.ended_error)

@@ -19,8 +19,8 @@ from mxgateway.commands.item_cache import LINGER
 from mxgateway.commands.items import ItemCommands
 from mxgateway.commands.refused_values import hides_refused_values
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, MxGatewayTimeoutError, PartialBulk
-from mxgateway.events.writes.book import not_accepted
 from mxgateway.events.writes.item_writes import Item
+from mxgateway.events.writes.write_records import not_accepted
 from mxgateway.transport.calls.method import Progress
 from mxgateway.values import MxValueInput, to_mx_value
 from mxgateway.values.tag_values import TagValue, TagWrite, completed_write, tag_value, tag_write, unconfirmed_write

@@ -18,10 +18,10 @@ from mxgateway.errors.faults import ConnectionFault, MessageFault, RpcStatus, co
 from mxgateway.errors.logs import logger
 from mxgateway.events.cursor import Cursor, Event, LossCause
 from mxgateway.events.event_call import UNREADABLE, EventCall, EventSource
-from mxgateway.events.order import StreamOrder
 from mxgateway.events.reader import Reader, StreamCare
-from mxgateway.events.readers import Readers
+from mxgateway.events.reader_set import Readers
 from mxgateway.events.recovery import GivingUp, Recovery, is_other_cause, is_session_lost, is_taken
+from mxgateway.events.sequence_order import StreamOrder
 from mxgateway.events.writes.completions import Completions
 from mxgateway.options.subscription import RecoveryOptions
 

@@ -32,7 +32,7 @@ def endless() -> None:
 
 
 def changed_meanwhile() -> None:
-    own: dict[str, Any] = {"__name__": "mxgateway.events.readers"}
+    own: dict[str, Any] = {"__name__": "mxgateway.events.reader_set"}
     exec("found = {1: 1}\nfor each in found:\n    found[each + 1] = 1", own)
 
 

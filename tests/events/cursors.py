@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from mxgateway import proto
 from mxgateway.events.cursor import Cursor, Event, Loss, LossCause
-from mxgateway.events.order import StreamOrder
 from mxgateway.events.reader import Reader
+from mxgateway.events.sequence_order import StreamOrder
 
 LARGEST = 2**64 - 1
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mxgateway import proto
 from mxgateway.events.cursor import MAX_JUMP, Cursor, Loss, LossCause
-from mxgateway.events.order import StreamOrder
+from mxgateway.events.sequence_order import StreamOrder
 from tests.events.cursors import LARGEST, Stream, Taken, event, events_of
 from tests.rows import each_row
 from tests.wire.profiles import bounded

@@ -20,8 +20,8 @@ from mxgateway import (
     Subscription,
     SubscriptionState,
 )
-from mxgateway.events.order import StreamOrder
 from mxgateway.events.pump import StreamPump
+from mxgateway.events.sequence_order import StreamOrder
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.subscription.epoch import SessionEpoch
 from mxgateway.subscription.supervisor import Supervisor

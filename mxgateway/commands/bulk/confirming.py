@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from mxgateway import proto
 from mxgateway.calling.replies import hide_secrets
 from mxgateway.errors.redaction import Gate
-from mxgateway.events.writes.book import written_items
 from mxgateway.events.writes.item_writes import Completion, forget
 from mxgateway.events.writes.sender import Writer
+from mxgateway.events.writes.write_records import written_items
 from mxgateway.transport.calls.method import Progress
 from mxgateway.values.tag_values import completed_write
 

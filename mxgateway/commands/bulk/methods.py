@@ -26,7 +26,7 @@ from mxgateway.commands.bulk.reading import ReadCommands, text_weights
 from mxgateway.commands.refused_values import hides_refused_values
 from mxgateway.commands.writing import time_value
 from mxgateway.errors import MxGatewayError, PartialBulk
-from mxgateway.events.writes.book import not_accepted
+from mxgateway.events.writes.write_records import not_accepted
 from mxgateway.transport.calls.method import Progress
 from mxgateway.values import MxValueInput
 from mxgateway.values.write_values import WriteValue, check_value, message_of

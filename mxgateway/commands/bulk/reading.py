@@ -17,7 +17,7 @@ from mxgateway.commands.bulk.chunks import chunks, for_each, frame_weight, text_
 from mxgateway.commands.core import SessionCore
 from mxgateway.errors import MxGatewayError, PartialBulk
 from mxgateway.errors.faults import is_reply_too_large
-from mxgateway.events.writes.book import not_accepted
+from mxgateway.events.writes.write_records import not_accepted
 from mxgateway.wire.garbage_collection import collector_held
 
 R = TypeVar("R")

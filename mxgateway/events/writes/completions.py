@@ -10,7 +10,7 @@ from mxgateway.errors import MxGatewayError, MxGatewaySessionError
 from mxgateway.errors.faults import copy_of
 from mxgateway.events.cursor import Cursor, Event, Loss
 from mxgateway.events.reader import TAKEN_BOUND, Reader, StreamCare
-from mxgateway.events.writes.book import WriteBook
+from mxgateway.events.writes.write_records import WriteRecords
 from mxgateway.options.subscription import RecoveryOptions
 
 _WRITE_COMPLETE: Final = proto.MxEventFamily.ON_WRITE_COMPLETE
@@ -24,9 +24,9 @@ class Completions(Reader):
     keeps = False
     full = False
 
-    def __init__(self, book: WriteBook, closed_error: Callable[[], MxGatewayError]) -> None:
+    def __init__(self, records: WriteRecords, closed_error: Callable[[], MxGatewayError]) -> None:
         self.cursor = Cursor()
-        self._book = book
+        self._records = records
         self._closed_error = closed_error
         self._is_first = False
         """True until the first event of a stream without a replay that was opened while no completion was expected, or
@@ -41,25 +41,25 @@ class Completions(Reader):
     @property
     def pins(self) -> bool:
         """True while the stream must not be opened after an expected completion."""
-        return self.keeps or self._book.pending
+        return self.keeps or self._records.pending
 
     @property
     def hungry(self) -> bool:
         """True while a caller waits for a completion."""
-        return self._book.waiting
+        return self._records.waiting
 
     def begin(self, after: int) -> None:
         """Note that a stream is opened. What others read before the first stream is no loss for later writes."""
-        self._is_first = after == 0 and (self.cursor.position is None or not self._book.records)
+        self._is_first = after == 0 and (self.cursor.position is None or not self._records.of_item)
 
     def take(self, news: Sequence[Event | Loss]) -> None:
         """Give each completion to its write, drained ones in their place by number."""
         is_first, self._is_first = self._is_first, False
-        if not self._book.records and not self._book.stale and not self._aside:
+        if not self._records.of_item and not self._records.stale and not self._aside:
             return
         first: Any = news[0]
         if is_first and (isinstance(first, Loss) or first.worker_sequence != 1):
-            for record in self._book.records.values():
+            for record in self._records.of_item.values():
                 record.hold()
             news = news[isinstance(first, Loss) :]
         for each in self._with_drained(news) if self._aside else news:
@@ -91,7 +91,7 @@ class Completions(Reader):
 
     def _complete(self, event: Any) -> None:
         if event.family is _WRITE_COMPLETE and event.worker_sequence:
-            self._book.complete(event)
+            self._records.complete(event)
         elif event.family is _WRITE_COMPLETE:  # nothing tells it from one that is replayed
             self.confused()
 
@@ -120,9 +120,9 @@ class Completions(Reader):
 
     def _doubt(self, why: str) -> None:
         hint = "read the tag to see whether the write happened"
-        self._book.lose(lambda: MxGatewaySessionError(why, hint=hint))
+        self._records.lose(lambda: MxGatewaySessionError(why, hint=hint))
 
     def end(self, fault: MxGatewayError | None, *, final: bool = False) -> None:
         """Fail every waiting caller: the stream is over."""
         self.keeps, self.care = False, None
-        self._book.fail(self._closed_error if fault is None else lambda: copy_of(fault))
+        self._records.fail(self._closed_error if fault is None else lambda: copy_of(fault))

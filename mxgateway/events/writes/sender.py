@@ -1,4 +1,4 @@
-"""Sends the writes of a session, one after another for each item, and enters each in the book."""
+"""Sends the writes of a session, one after another for each item, and records each."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mxgateway.calling import replies, requests
 from mxgateway.calling.rpcs import INVOKE
 from mxgateway.errors import CallSite, MxGatewayError
 from mxgateway.events.pump import StreamPump
-from mxgateway.events.writes.book import WriteBook, accepted_writes
 from mxgateway.events.writes.item_writes import Completion, Item, forget, in_doubt
+from mxgateway.events.writes.write_records import WriteRecords, accepted_writes
 from mxgateway.options import check_timeout
 from mxgateway.transport.calls.method import CallOptions, Progress, call_site
 from mxgateway.transport.channel import Channel
@@ -30,9 +30,9 @@ class Writer:
     A write that was sent continues when its caller is cancelled: only the reply shows whether a completion will come.
     """
 
-    def __init__(self, channel: Channel, book: WriteBook, pump: StreamPump) -> None:
+    def __init__(self, channel: Channel, records: WriteRecords, pump: StreamPump) -> None:
         self._channel = channel
-        self._book = book
+        self._records = records
         self._pump = pump
 
     async def send(
@@ -61,7 +61,7 @@ class Writer:
             completions: list[Completion] = []
             waits_for = "the answer to an earlier write"
             try:
-                async with asyncio.timeout_at(end) as waiting, self._book.locks.held(items):
+                async with asyncio.timeout_at(end) as waiting, self._records.locks.held(items):
                     if confirm:
                         waits_for = "the event stream"
                         await self._pump.until_live()
@@ -70,15 +70,15 @@ class Writer:
                         completions = [loop.create_future() for _ in items]
                     waiting.reschedule(None)  # from here on it is the call's
                     left = seconds if end is None or end == math.inf else _rest(end - loop.time(), seconds)
-                    with self._book.sending(items, progress, completions):
+                    with self._records.sending(items, progress, completions):
                         if confirm:
                             self._pump.resume()  # a full reader must not hold up completions
                         reply = await requests.invoke_raw(self._channel, request, left, progress)
-                    return reply, self._book.judge(items, accepted_writes(reply, len(items)), completions)
+                    return reply, self._records.judge(items, accepted_writes(reply, len(items)), completions)
             except TimeoutError as fault:
                 if isinstance(fault, MxGatewayError):
                     raise
-                if sure and self._book.is_in_doubt(items[0]):
+                if sure and self._records.is_in_doubt(items[0]):
                     raise in_doubt(items[0]) from fault
                 raise replies.unsent(
                     replies.describe(request.command), waits_for, self._site(request, seconds)
@@ -95,7 +95,7 @@ class Writer:
         with contextlib.suppress(TimeoutError):  # the client is closing; sending then raises
             async with asyncio.timeout(None) as deadline:
                 with self._channel.ended_by_closing(deadline):
-                    await self._book.until_clear(item)
+                    await self._records.until_clear(item)
 
     async def write_confirmed(
         self, item: Item, request: Request, timeout: float | None, site: CallSite

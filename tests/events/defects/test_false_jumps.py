@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mxgateway.events.cursor import MAX_JUMP, Cursor, LossCause
-from mxgateway.events.order import RESTART
+from mxgateway.events.sequence_order import RESTART
 from tests.events.cursors import LARGEST, Stream, Taken
 from tests.rows import each_row
 from tests.wire.profiles import bounded

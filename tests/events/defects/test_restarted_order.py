@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mxgateway.events.cursor import MAX_JUMP, Cursor, Loss, LossCause
-from mxgateway.events.order import RESTART, StreamOrder
+from mxgateway.events.sequence_order import RESTART, StreamOrder
 from tests.events.cursors import events_of
 from tests.rows import each_row
 

@@ -8,10 +8,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mxgateway import MxGatewayError, proto
-from mxgateway.events.order import StreamOrder
-from mxgateway.events.writes.book import WriteBook
+from mxgateway.events.sequence_order import StreamOrder
 from mxgateway.events.writes.completions import Completions
 from mxgateway.events.writes.item_writes import Completion, Item
+from mxgateway.events.writes.write_records import WriteRecords
 from mxgateway.transport.calls.method import Progress
 from tests.wire.profiles import bounded
 
@@ -26,17 +26,17 @@ class Session:
     """A session whose gateway numbers events, and hands them to the stream or to whoever drains them."""
 
     def __init__(self, writes: int) -> None:
-        self.book = WriteBook()
-        self.completions = Completions(self.book, closed)
+        self.records = WriteRecords()
+        self.completions = Completions(self.records, closed)
         self.completions.cursor.position = 0
         self.order = StreamOrder(0)
         self.writes = [self._accepted() for _ in range(writes)]
 
     def _accepted(self) -> Completion:
         write: Completion = asyncio.get_running_loop().create_future()
-        with self.book.sending([ITEM], Progress(sent=True), [write]):
+        with self.records.sending([ITEM], Progress(sent=True), [write]):
             pass
-        self.book.judge([ITEM], [True], [write])
+        self.records.judge([ITEM], [True], [write])
         return write
 
     def stream(self, *numbers: int) -> None:
@@ -73,7 +73,7 @@ async def test_what_is_drained_confirms_at_once_and_is_nobodys_when_the_stream_b
     assert session.confirmed() == [1, 2, None]
     session.stream(3)
     assert session.confirmed() == [1, 2, 3]
-    assert not session.book.pending
+    assert not session.records.pending
 
 
 async def test_what_was_drained_and_does_not_come_by_the_stream_is_not_lost() -> None:
@@ -88,7 +88,7 @@ async def test_what_is_missing_of_both_is_lost() -> None:
     session.drain(1)
     session.stream(3)
     assert session.confirmed()[1:] == [None, None]
-    assert session.book.is_in_doubt(ITEM)
+    assert session.records.is_in_doubt(ITEM)
     assert [isinstance(write.exception(), MxGatewayError) for write in session.writes[1:]] == [True, True]
 
 

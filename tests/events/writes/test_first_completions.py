@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from mxgateway import MxGatewayError, proto
 from mxgateway.events.cursor import Cursor
-from mxgateway.events.order import StreamOrder
-from mxgateway.events.writes.book import WriteBook
+from mxgateway.events.sequence_order import StreamOrder
 from mxgateway.events.writes.completions import Completions
 from mxgateway.events.writes.item_writes import Completion, Item
+from mxgateway.events.writes.write_records import WriteRecords
 from mxgateway.transport.calls.method import Progress
 from tests.wire.profiles import bounded
 
@@ -32,8 +32,8 @@ class Session:
     """
 
     def __init__(self, lost: int, position: int | None) -> None:
-        self.book = WriteBook()
-        self.completions = Completions(self.book, lambda: MxGatewayError("the session is closed"))
+        self.records = WriteRecords()
+        self.completions = Completions(self.records, lambda: MxGatewayError("the session is closed"))
         self.completions.cursor = Cursor(position)
         self.completions.begin(0)
         self.order = StreamOrder(0)
@@ -49,10 +49,10 @@ class Session:
         write: Completion = asyncio.get_running_loop().create_future()
         (self.accepted if accepted else self.refused).append(write)
         with contextlib.suppress(TimeoutError):
-            with self.book.sending([ITEM], Progress(sent=True), [write]):
+            with self.records.sending([ITEM], Progress(sent=True), [write]):
                 if not answered:
                     raise TimeoutError
-            self.book.judge([ITEM], [accepted], [write])
+            self.records.judge([ITEM], [accepted], [write])
 
     def complete(self) -> None:
         """Let the gateway send the next completion."""
@@ -91,7 +91,7 @@ async def test_all_are_confirmed_once_all_have_come(count: int, position: int | 
         session.complete()
     session.check()
     assert session.confirmed == [True] * count
-    assert not session.book.is_in_doubt(ITEM)
+    assert not session.records.is_in_doubt(ITEM)
 
 
 @pytest.mark.parametrize("position", [0, None])
@@ -102,12 +102,12 @@ async def test_where_the_first_is_missing_none_is_confirmed_and_the_item_is_in_d
     for _ in range(2):
         session.complete()
     assert session.confirmed == [False, False]
-    assert session.book.is_in_doubt(ITEM)
+    assert session.records.is_in_doubt(ITEM)
 
 
 async def test_a_stream_that_is_opened_again_before_an_event_has_come_may_lack_the_first_ones_as_well() -> None:
     session = Session(1, None)
-    with session.book.sending([Item(1, 3)], Progress(sent=True)):
+    with session.records.sending([Item(1, 3)], Progress(sent=True)):
         pass
     session.completions.confused()  # as the pump does
     session.completions.begin(0)
@@ -116,7 +116,7 @@ async def test_a_stream_that_is_opened_again_before_an_event_has_come_may_lack_t
     for _ in range(2):
         session.complete()
     assert session.confirmed == [False, False]
-    assert session.book.is_in_doubt(ITEM)
+    assert session.records.is_in_doubt(ITEM)
 
 
 async def test_a_drain_that_brings_nothing_is_no_first_event() -> None:
@@ -132,12 +132,12 @@ async def test_a_drain_that_brings_nothing_is_no_first_event() -> None:
 async def test_a_refused_write_is_not_waited_for() -> None:
     session = Session(0, None)
     session.write(accepted=True, answered=True)
-    with session.book.sending([ITEM], Progress(sent=True)):
+    with session.records.sending([ITEM], Progress(sent=True)):
         session.complete()
         assert session.confirmed == [False]
-    session.book.judge([ITEM], [False])
+    session.records.judge([ITEM], [False])
     assert session.confirmed == [True]
-    assert not session.book.is_in_doubt(ITEM)
+    assert not session.records.is_in_doubt(ITEM)
 
 
 @bounded(500)

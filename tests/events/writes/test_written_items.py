@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mxgateway import proto
-from mxgateway.events.writes.book import accepted_writes, written_items
 from mxgateway.events.writes.item_writes import Item
+from mxgateway.events.writes.write_records import accepted_writes, written_items
 from tests.rows import each_row
 
 ITEM, OTHER = Item(1, 2), Item(1, 3)

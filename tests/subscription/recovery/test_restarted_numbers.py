@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from mxgateway import Gap, GapCause, MxGatewayError, TagUpdate, proto
-from mxgateway.events.order import RESTART
+from mxgateway.events.sequence_order import RESTART
 from tests.client.confirming import accepted, confirm
 from tests.client.support import DATA_CHANGE, kinds, until
 from tests.events.support import OTHER, TAG, Site, site

@@ -10,8 +10,8 @@ from typing import Final
 
 from mxgateway.events.backlog import Backlog
 from mxgateway.events.cursor import Cursor, Event, Loss, LossCause
-from mxgateway.events.order import StreamOrder
 from mxgateway.events.reader import DEFAULT_STALE_TIMEOUT, Reader, StreamCare
+from mxgateway.events.sequence_order import StreamOrder
 from mxgateway.events.writes.completions import Completions
 from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.transport.stats import Counters

@@ -53,11 +53,11 @@ def accepted_writes(reply: proto.MxCommandReply, count: int) -> list[bool]:
     return [not refused(reply)] * count
 
 
-class WriteBook:
+class WriteRecords:
     """The writes of one session whose completions are expected."""
 
     def __init__(self) -> None:
-        self.records: dict[Item, ItemWrites] = {}
+        self.of_item: dict[Item, ItemWrites] = {}
         self.stale: dict[Item, int] = {}
         """How many completions may still come for each removed item. Its handle may be reused, and nothing shows
         whether MXAccess has dropped a write with its item."""
@@ -69,16 +69,16 @@ class WriteBook:
     @property
     def waiting(self) -> bool:
         """True while a caller waits for a completion."""
-        return any(record.waiting for record in self.records.values())
+        return any(record.waiting for record in self.of_item.values())
 
     @property
     def pending(self) -> bool:
         """True while a completion is expected, even if no caller waits for it."""
-        return bool(self.records)
+        return bool(self.of_item)
 
     def is_in_doubt(self, item: Item) -> bool:
         """Return whether a completion of an item could belong to an earlier write in doubt."""
-        record = self.records.get(item)
+        record = self.of_item.get(item)
         return item in self.stale if record is None else record.doubtful > 0 or record.held is not None
 
     @contextlib.contextmanager
@@ -91,9 +91,9 @@ class WriteBook:
         are struck out, and are in doubt unless they certainly were not accepted.
         """
         for item, completion in zip_longest(items, completions):
-            record = self.records.get(item)
+            record = self.of_item.get(item)
             if record is None:  # stale completions of an earlier item with this handle could be this one's
-                record = self.records[item] = ItemWrites(self.stale.pop(item, 0))
+                record = self.of_item[item] = ItemWrites(self.stale.pop(item, 0))
             record.enter(completion)
         try:
             yield
@@ -123,7 +123,7 @@ class WriteBook:
 
     def _strike_out(self, items: Iterable[Item], *, possible: bool) -> None:
         for item, count in Counter(items).items():
-            if (record := self.records.get(item)) is not None:
+            if (record := self.of_item.get(item)) is not None:
                 record.strike_out(count, possible=possible)
                 self._tidy(item, record)
             elif not possible:  # the item was removed meanwhile
@@ -132,7 +132,7 @@ class WriteBook:
     def complete(self, event: proto.MxEvent) -> None:
         """Give an OnWriteComplete to the oldest write of its item."""
         item = Item(event.server_handle, event.item_handle)
-        if (record := self.records.get(item)) is not None:
+        if (record := self.of_item.get(item)) is not None:
             record.complete(event)
             self._tidy(item, record)
         else:
@@ -146,20 +146,20 @@ class WriteBook:
 
     def lose(self, fault: Callable[[], MxGatewayError]) -> None:
         """Put all writes in doubt: completions may have been lost. `fault` makes the error of each waiting caller."""
-        for record in self.records.values():
+        for record in self.of_item.values():
             record.lose(fault)
 
     def fail(self, fault: Callable[[], MxGatewayError]) -> None:
         """Fail every waiting caller: the stream has ended. The completions stay expected: a reopened stream delivers
         them."""
-        for record in self.records.values():
+        for record in self.of_item.values():
             record.fail(fault)
 
     def forget(self, items: Iterable[Item]) -> None:
         """Fail the callers that wait for removed items. Completions that still come belong to no later write of the
         same handle."""
         for item in items:
-            if (record := self.records.pop(item, None)) is not None:
+            if (record := self.of_item.pop(item, None)) is not None:
                 record.lose(_item_removed)
                 if record.doubtful:
                     self.stale[item] = record.doubtful
@@ -169,7 +169,7 @@ class WriteBook:
 
     def forget_server(self, server_handle: int) -> None:
         """Forget all items of a registration that has ended."""
-        self.forget([item for item in self.records if item.server_handle == server_handle])
+        self.forget([item for item in self.of_item if item.server_handle == server_handle])
 
     async def until_clear(self, item: Item) -> None:
         """Wait for a moment while an item has a write in doubt; raise if it still has."""
@@ -182,7 +182,7 @@ class WriteBook:
 
     def _tidy(self, item: Item, record: ItemWrites) -> None:
         if record.is_clear:
-            del self.records[item]
+            del self.of_item[item]
             self._cleared.wake()
 
 

@@ -14,8 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mxgateway import MxGatewayAuthenticationError, MxGatewayError, proto
-from mxgateway.events.writes.book import WriteBook
 from mxgateway.events.writes.item_writes import Completion, Item, forget
+from mxgateway.events.writes.write_records import WriteRecords
 from mxgateway.transport.calls.method import Progress
 from tests.events.write_worlds import Worlds
 from tests.wire.profiles import bounded
@@ -61,10 +61,10 @@ class Sent:
 
 
 class Play:
-    """Does what a session does with its book, and holds what the book says against all that may be true."""
+    """Does what a session does with its records, and holds what the records says against all that may be true."""
 
     def __init__(self) -> None:
-        self.book = WriteBook()
+        self.records = WriteRecords()
         self.worlds = {item: Worlds() for item in (ITEM, OTHER)}
         self.waiting: list[Sent] = []
         self.removed: set[Item] = set()
@@ -87,20 +87,20 @@ class Play:
 
     async def _confirm(self, item: Item, fate: Fate, early: int) -> None:
         write: Completion = asyncio.get_running_loop().create_future()
-        with self.book.sending([item], Progress(sent=fate is not Fate.NOT_SENT), [write]):
+        with self.records.sending([item], Progress(sent=fate is not Fate.NOT_SENT), [write]):
             sent = Sent(self.names, item, write)
             if not write.done():
                 self.waiting.append(sent)
             fate = self._await_reply(sent.name, item, fate, early)
-        accepted = self.book.judge([item], [fate is Fate.ACCEPTED], [write])
+        accepted = self.records.judge([item], [fate is Fate.ACCEPTED], [write])
         assert accepted == [write if fate is Fate.ACCEPTED else None]
         if fate is not Fate.ACCEPTED or write.done():
             self._stop_waiting(sent)
 
     async def _count(self, item: Item, fate: Fate, early: int) -> None:
-        with self.book.sending([item], Progress(sent=fate is not Fate.NOT_SENT)):
+        with self.records.sending([item], Progress(sent=fate is not Fate.NOT_SENT)):
             fate = self._await_reply(self.names, item, fate, early)
-        self.book.judge([item], [fate is Fate.ACCEPTED])
+        self.records.judge([item], [fate is Fate.ACCEPTED])
 
     def _await_reply(self, name: int, item: Item, fate: Fate, early: int) -> Fate:
         """Let completions come, then what tells the fate, as far as that may still be."""
@@ -127,7 +127,7 @@ class Play:
         waiting = [each for each in self.waiting if not each.write.done()]
         owners = worlds.arrive()
         event = completion(item)
-        self.book.complete(event)
+        self.records.complete(event)
         given = {each.name for each in waiting if each.write.done()}
         assert given == {each.name for each in waiting if owners == {each.name}}
         for each in list(self.waiting):
@@ -143,19 +143,19 @@ class Play:
 
     def lose(self) -> None:
         """Let completions be lost, perhaps."""
-        self.book.lose(lost)
+        self.records.lose(lost)
         for worlds in self.worlds.values():
             worlds.lose()
         self._failed(self.waiting)
 
     def fail(self) -> None:
         """Let the stream end."""
-        self.book.fail(lost)
+        self.records.fail(lost)
         self._failed(self.waiting)
 
     def remove(self, item: Item) -> None:
         """Let an item be removed; its completions may come or not."""
-        self.book.forget([item])
+        self.records.forget([item])
         self.worlds[item].lose()
         self.removed.add(item)
         self._failed([each for each in self.waiting if each.item == item])
@@ -172,12 +172,12 @@ class Play:
     # -- what holds at any time
 
     def check(self) -> None:
-        """Check what the book says about each item."""
+        """Check what the records says about each item."""
         for item, worlds in self.worlds.items():
-            assert self.book.is_in_doubt(item) is worlds.in_doubt
+            assert self.records.is_in_doubt(item) is worlds.in_doubt
         expected = [item for item in self.worlds if self.worlds[item].most and item not in self.removed]
-        assert self.book.pending is bool(expected)
-        assert self.book.waiting is any(not each.write.done() for each in self.waiting)
+        assert self.records.pending is bool(expected)
+        assert self.records.waiting is any(not each.write.done() for each in self.waiting)
         for each in self.waiting:
             assert len(self.worlds[each.item].places(each.name)) == 1
 
