@@ -352,9 +352,8 @@ class StreamUpkeep:
                 reader.interrupted(copy_of(fault))
         if not self._readers.wanted:
             return
-        self._interruption = fault
-        cause = fault.__cause__
-        if self._reopens_at_once(fault) or (self._proved and isinstance(cause, ConnectionFault) and cause.polite):
+        is_served, self._interruption, cause = self._proved or self._interruption is None, fault, fault.__cause__
+        if self._reopens_at_once(fault) or (is_served and isinstance(cause, ConnectionFault) and cause.polite):
             self._recovery.failed(fault)
             return
         self.state = PumpState.PAUSED

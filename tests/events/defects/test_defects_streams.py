@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import math
 from typing import Any, cast
 
@@ -193,6 +194,19 @@ async def test_a_polite_end_of_the_connection_is_no_failure(world: Site) -> None
         for time in range(1, 4):
             await world.blip(lambda: world.gateway.drop_connections(politely=True))
             await until(lambda: updates.stats().reconnects == time and is_connected(updates), patience=5)  # noqa: B023 - called within the iteration
+
+
+async def test_a_polite_end_of_the_connection_before_any_event_is_no_failure_either(
+    world: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    patient = RecoveryOptions(initial_backoff=10_000, max_backoff=10_000, stable_after=10_000)
+    async with world.session.stream_events(resume=patient) as events:
+        for _ in range(3):
+            await world.blip(lambda: world.gateway.drop_connections(politely=True))
+            await until(lambda: world.session.pump._serves, patience=5)
+        await world.advised(TAG)
+        assert (await anext(events)).worker_sequence == 1
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def woken(subscription: Any) -> None:
