@@ -80,10 +80,12 @@ class Readers:
             if news := reader.cursor.take(own, unnumbered=reader.whole or reader is self._completions):
                 reader.take(news)
 
-    def miss(self, last: int, cause: LossCause) -> None:
-        """Report every event up to `last` as lost."""
+    def pass_over(self, order: StreamOrder) -> None:
+        """Report every event up to the one that was passed over as lost."""
         for reader in self.present:
-            if news := reader.cursor.miss(last, cause):
+            if order.hides_events:
+                reader.confused()
+            if news := reader.cursor.miss(order.last, LossCause.UNREADABLE):
                 reader.take(news)
 
     def _cares(self) -> list[StreamCare]:

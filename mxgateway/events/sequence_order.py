@@ -184,6 +184,8 @@ class StreamOrder:
     def pass_over(self) -> None:
         """Skip the next event. If it arrives after all, readers go back to it."""
         last, jumps = self.last, self._jumps
+        # What a jump has skipped was reported as lost when it came; what is expected since then may be in it after all.
+        self.hides_events = any(before <= last < first - 1 for before, first, _ in jumps)
         begin = jumps.pop()[0] if jumps and jumps[-1][1] == last + 1 else last
         ahead = [
             (last + 1, first, landing) for _, first, landing in jumps if first > last + 2

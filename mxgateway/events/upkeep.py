@@ -16,7 +16,7 @@ from typing import Final
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
 from mxgateway.errors.faults import ConnectionFault, MessageFault, RpcStatus, copy_of, is_reply_too_large
 from mxgateway.errors.logs import logger
-from mxgateway.events.cursor import Cursor, Event, LossCause
+from mxgateway.events.cursor import Cursor, Event
 from mxgateway.events.event_call import UNREADABLE, EventCall, EventSource
 from mxgateway.events.reader import Reader, StreamCare
 from mxgateway.events.reader_set import Readers
@@ -306,7 +306,7 @@ class StreamUpkeep:
         """Report the next event as lost. If it arrives after all, it is delivered all the same."""
         self._order.pass_over()
         self._source.counters.events_lost += 1
-        self._readers.miss(self._order.last, LossCause.UNREADABLE)
+        self._readers.pass_over(self._order)
 
     def _deliver_checked(self, events: Sequence[Event]) -> None:
         """Deliver what can be believed of events that do not simply follow one another; log nonsense."""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from mxgateway import MxGatewaySessionError, proto
 from mxgateway.events.upkeep import PASSED_AT_ONCE, PumpState
 from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.simulator.mxaccess.event_faults import UNREADABLE
@@ -112,3 +113,18 @@ async def test_a_gateway_that_sends_nothing_but_what_is_too_large_is_asked_with_
         world.session.pump.wake()
         publish(world.gateway, [TAG], 7)
         await until(lambda: consumer.values[TAG] == 7)
+
+
+async def test_a_completion_that_is_unreadable_within_a_jump_that_was_false_leaves_its_write_in_doubt() -> None:
+    async with site() as world:
+        item = await world.advised()
+        await world.confirm(item, 1)
+        last = world.there.events.last_sequence
+        invented = proto.MxEvent(worker_sequence=last + 2, family=proto.MxEventFamily.ON_DATA_CHANGE)
+        invented.on_data_change = proto.OnDataChangeEvent()
+        world.faults.inject(invented)
+        await until(lambda: world.session.pump.newest == last + 2)
+        world.faults.spoil_next(1)
+        with pytest.raises(MxGatewaySessionError, match="may have been"):
+            await world.session.write_confirmed(*item.pair, 2, timeout=20)
+        await world.confirm_again(item, 3)
